@@ -1,0 +1,152 @@
+/**
+ * The one options table: every limit and default of a node, with unit, bounds and meaning.
+ * docs/options.md is held equal to it by a test. Units are in the names: Ms, Bytes, or a plain count.
+ */
+export interface OptionRow {
+  readonly value: number
+  readonly min: number
+  readonly max: number
+  readonly doc: string
+}
+
+const row = (value: number, min: number, max: number, doc: string): OptionRow => Object.freeze({ value, min, max, doc })
+
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+const HOUR = 60 * MINUTE
+const KIB = 1024
+const MIB = 1024 * KIB
+
+export const OPTIONS: Readonly<Record<OptionName, OptionRow>> = Object.freeze({
+  // The actor and its turn
+  mailboxEvents: row(1024, 1, 1_000_000, 'Events that may wait for one actor; the next is answered `overloaded`.'),
+  pendingEvents: row(50_000, 64, 10_000_000, 'Events of all actors of a node that wait for a turn or for the store; the next is answered `overloaded`.'),
+  pendingBytes: row(256 * MIB, MIB, 64 * 1024 * MIB, 'The same in bytes of event data.'),
+  eventBytes: row(256 * KIB, 64, 8 * MIB, 'Largest data of one event, encoded; a larger one is answered `too_large`.'),
+  answerBytes: row(4 * MIB, KIB, 64 * MIB, 'Largest answer to a query, view or history page; a larger one is answered `too_large`.'),
+  idleMs: row(MINUTE, 100, 30 * 24 * HOUR, 'An activation that nobody used for this long is written and dropped from memory. An actor type may choose its own.'),
+  turnBudgetMs: row(50, 1, MINUTE, 'A reducer or query that takes longer is reported with actor and event type. It is not stopped: it runs on the node’s own thread.'),
+  sendTimeoutMs: row(10 * SECOND, 10, 10 * MINUTE, 'A request without its own `timeoutMs` is answered `timeout` after this.'),
+  activationTimeoutMs: row(10 * SECOND, 10, 10 * MINUTE, 'Reading an actor from the store is given up after this; who waits is answered `store_unavailable`.'),
+  readProofMs: row(5 * SECOND, 0, 10 * MINUTE, 'A query may be answered from memory if the last proof that the memory is the newest began less than this ago (D11).'),
+  // The journal
+  snapshotEntries: row(256, 1, 1_000_000, 'A snapshot is written when this many entries came since the last.'),
+  snapshotBytes: row(64 * KIB, KIB, 64 * MIB, 'A snapshot is written when this many bytes of batches came since the last.'),
+  commitBatches: row(4096, 1, 100_000, 'Batches of one commit to the store; more wait for the next.'),
+  commitBytes: row(8 * MIB, 64 * KIB, 256 * MIB, 'Bytes of one commit to the store; more wait for the next.'),
+  storeRetryMs: row(50, 1, MINUTE, 'First wait before a commit of unknown outcome is repeated; doubles up to 2 s.'),
+  storePatienceMs: row(2 * SECOND, 0, 10 * MINUTE, 'A commit that the store certainly did not take is repeated for this long; then its events are answered `store_unavailable`.'),
+  // Delivery
+  answersKept: row(64, 1, 4096, 'Answers remembered for each source and actor, beyond those the source says it has (D3).'),
+  keysKept: row(4096, 1, 1_000_000, 'Idempotency keys remembered for each actor (D3).'),
+  dedupeTtlMs: row(24 * HOUR, MINUTE, 365 * 24 * HOUR, 'A source or key that was not used for this long is forgotten (D3).'),
+  effectsPending: row(1000, 1, 1_000_000, 'Undelivered sends of one actor above which clients’ sends to it get `overloaded` (D4).'),
+  effectsPendingBytes: row(MIB, KIB, 1024 * MIB, 'The same in bytes.'),
+  effectRetryMs: row(200, 1, MINUTE, 'First wait before an undelivered send is repeated; doubles up to 10 s.'),
+  notifyEveryMs: row(200, 0, HOUR, 'Debounce window of a signal or view that names none: at most one notification in it, the last always goes out (D7).'),
+  wakeScanMs: row(500, 10, MINUTE, 'How often the store is asked for actors that owe something: due timers, undelivered sends (D5).'),
+  wakeBatch: row(256, 1, 10_000, 'Actors woken by one such scan.'),
+  historyEntries: row(300, 1, 10_000, 'Entries of one history answer at most.'),
+  // Connections
+  connections: row(100_000, 1, 10_000_000, 'Sockets of one node; more are answered `bye 3504` and beyond twice this refused.'),
+  connectTimeoutMs: row(10 * SECOND, 10, 10 * MINUTE, 'A socket that has not sent `connect` by then is closed with 3502.'),
+  earlyFrames: row(32, 1, 10_000, 'Frames that may wait while a `connect` is being answered.'),
+  earlyBytes: row(64 * KIB, KIB, 16 * MIB, 'The same in bytes.'),
+  frameBytes: row(64 * KIB, KIB, 16 * MIB, 'Largest message from a client; a larger one closes the socket with 1009.'),
+  frameDepth: row(64, 4, 1000, 'Deepest nesting of data from a client.'),
+  inflight: row(64, 1, 100_000, 'Unanswered requests of one connection; at the limit its socket is not read.'),
+  subscriptions: row(128, 1, 100_000, 'Subscriptions of one connection; the next is answered `overloaded`.'),
+  malformedFrames: row(3, 1, 1000, 'Malformed frames of one connection before it is closed with 3501.'),
+  pingEveryMs: row(25 * SECOND, 100, HOUR, 'A connection to which nothing was sent for this long gets a `ping`.'),
+  pongGraceMs: row(8 * SECOND, 50, HOUR, 'A connection from which nothing came this long after a `ping` is closed with 3012.'),
+  outboxSoftBytes: row(64 * KIB, KIB, 64 * MIB, 'Bytes waiting on a socket above which notifications conflate (signal, view) or turn to pulling (log) (D9).'),
+  outboxBytes: row(MIB, 4 * KIB, 1024 * MIB, 'Bytes waiting on a socket above which requests of that connection are not read.'),
+  slowConsumerMs: row(30 * SECOND, 100, HOUR, 'A socket that takes nothing for this long while bytes wait is closed with 3008.'),
+  ticketTtlMs: row(12 * HOUR, SECOND, 23 * HOUR, 'A resume ticket holds for this long; below dedupeTtlMs, so that a resumed session still finds its numbers (D3).'),
+  drainSpreadMs: row(5 * SECOND, 0, HOUR, 'On drain, clients are asked to move within this time.'),
+  httpBodyBytes: row(MIB, KIB, 64 * MIB, 'Largest HTTP request body; a larger one gets 413.'),
+  httpBatchEvents: row(1000, 1, 100_000, 'Events of one HTTP request at most.'),
+  authTimeoutMs: row(5 * SECOND, 10, 10 * MINUTE, '`authenticate` has this long; then the connection gets `bye 3013`.'),
+})
+
+
+export type OptionName =
+  | 'mailboxEvents'
+  | 'pendingEvents'
+  | 'pendingBytes'
+  | 'eventBytes'
+  | 'answerBytes'
+  | 'idleMs'
+  | 'turnBudgetMs'
+  | 'sendTimeoutMs'
+  | 'activationTimeoutMs'
+  | 'readProofMs'
+  | 'snapshotEntries'
+  | 'snapshotBytes'
+  | 'commitBatches'
+  | 'commitBytes'
+  | 'storeRetryMs'
+  | 'storePatienceMs'
+  | 'answersKept'
+  | 'keysKept'
+  | 'dedupeTtlMs'
+  | 'effectsPending'
+  | 'effectsPendingBytes'
+  | 'effectRetryMs'
+  | 'notifyEveryMs'
+  | 'wakeScanMs'
+  | 'wakeBatch'
+  | 'historyEntries'
+  | 'connections'
+  | 'connectTimeoutMs'
+  | 'earlyFrames'
+  | 'earlyBytes'
+  | 'frameBytes'
+  | 'frameDepth'
+  | 'inflight'
+  | 'subscriptions'
+  | 'malformedFrames'
+  | 'pingEveryMs'
+  | 'pongGraceMs'
+  | 'outboxSoftBytes'
+  | 'outboxBytes'
+  | 'slowConsumerMs'
+  | 'ticketTtlMs'
+  | 'drainSpreadMs'
+  | 'httpBodyBytes'
+  | 'httpBatchEvents'
+  | 'authTimeoutMs'
+export type Options = { readonly [Name in OptionName]: number }
+
+/** Thrown at start, for a person to read: which option, what was given, what is allowed. */
+export class OptionError extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'OptionError'
+  }
+}
+
+/** Checks given values against the table and each other and fills in the rest. Throws OptionError, naming the option. */
+export function resolveOptions(given: Partial<Options> = {}): Options {
+  const resolved: Record<string, number> = {}
+  for (const [name, { value }] of Object.entries(OPTIONS)) resolved[name] = value
+  for (const [name, value] of Object.entries(given)) {
+    if (!Object.hasOwn(OPTIONS, name)) throw new OptionError(`there is no option '${name}'${suggestion(name)}`)
+    const { min, max } = OPTIONS[name as OptionName]
+    if (value === undefined) continue
+    if (!Number.isInteger(value) || value < min || value > max)
+      throw new OptionError(`option ${name} must be a whole number from ${min} to ${max}, not ${String(value)}`)
+    resolved[name] = value
+  }
+  const options = resolved as Options
+  if (options.ticketTtlMs >= options.dedupeTtlMs)
+    throw new OptionError('option ticketTtlMs must be below dedupeTtlMs: a resumed session must still find its sequence numbers')
+  if (options.outboxSoftBytes >= options.outboxBytes)
+    throw new OptionError('option outboxSoftBytes must be below outboxBytes')
+  return Object.freeze(options)
+}
+
+function suggestion(name: string): string {
+  const close = Object.keys(OPTIONS).find((known) => known.toLowerCase().startsWith(name.toLowerCase().slice(0, 5)))
+  return close === undefined ? '; docs/options.md lists them' : `; did you mean '${close}'?`
+}
