@@ -143,7 +143,15 @@ export function makeClaim(claim: Claim, newest: { readonly n: number; readonly b
   const clean = before !== null && (before.flags & FLAG_CLEAN) !== 0
   const body: BatchBody = clean ? { o: claim.owner } : { o: claim.owner, j: claim.journal }
   const sealed = sealBatch(
-    { flags: flagsOf(claim), n, epoch: n, firstOffset, entries: 0, commitId: claim.commitId, previous: newest === null ? null : hashOf(newest.bytes) },
+    {
+      flags: flagsOf(claim),
+      n,
+      epoch: n,
+      firstOffset,
+      entries: 0,
+      commitId: claim.commitId,
+      previous: newest === null ? null : hashOf(newest.bytes),
+    },
     JSON.stringify(body),
   )
   return { ...sealed, n, firstOffset }

@@ -286,7 +286,12 @@ export interface AppOptions<Actors extends ActorTypes> {
 
 /** What an app's own routes can use. Sends and queries run as `service:app`, without `authorize`. */
 export interface AppTools {
-  send(actor: string, type: string, data?: unknown, options?: { readonly key?: string; readonly timeoutMs?: number }): Promise<{ readonly offset: number; readonly duplicate: boolean }>
+  send(
+    actor: string,
+    type: string,
+    data?: unknown,
+    options?: { readonly key?: string; readonly timeoutMs?: number },
+  ): Promise<{ readonly offset: number; readonly duplicate: boolean }>
   query(actor: string, name: string, args?: unknown, options?: { readonly strict?: boolean }): Promise<unknown>
   /** Runs `authenticate` on a token, as a connection would. */
   authenticate(request: AuthRequest): Promise<Identity | null>

@@ -1,10 +1,44 @@
+/**
+ * All actors of one node: builds the parts, and is what the calls of CONTRACT come to. It holds no state of its own beyond them.
+ */
 import type { Clock } from '../base/clock.ts'
+import { Deadlines } from '../base/deadline.ts'
 import type { Log } from '../base/log.ts'
-import type { Random } from '../base/random.ts'
+import { randomId, type Random } from '../base/random.ts'
+import { fail, type Failure } from '../errors.ts'
 import type { Options } from '../options.ts'
-import type { Store } from '../store/store.ts'
-import type { ActorCalls } from './calls.ts'
+import type { Hint, Store } from '../store/store.ts'
+import { Activation } from './activation.ts'
+import { parseActorId } from './actor-id.ts'
+import { Alarms } from './alarms.ts'
+import type {
+  ActorCalls,
+  HistoryCall,
+  HistoryOutcome,
+  NoteSink,
+  QueryCall,
+  QueryOutcome,
+  SendCall,
+  SendOutcome,
+  TopicCall,
+  TopicOutcome,
+  Upstream,
+} from './calls.ts'
+import { Committer } from './committer.ts'
+import { Counters } from './counters.ts'
 import type { App } from './define.ts'
+import { Delivery } from './delivery.ts'
+import { Directory } from './directory.ts'
+import { readHistory } from './history.ts'
+import type { Host } from './host.ts'
+import { inspectActivation, type Inspection } from './inspect.ts'
+import { Proofs } from './proofs.ts'
+import { answerQuery, answerTopic } from './reads.ts'
+import { MOVED, ReadRequest, SendRequest } from './requests.ts'
+import { TurnContext } from './turn.ts'
+import { Waker } from './waker.ts'
+
+export type { Inspection } from './inspect.ts'
 
 /** The ports an engine runs on. */
 export interface EngineParts {
@@ -28,28 +62,255 @@ export interface Engine extends ActorCalls {
   drain(): Promise<void>
   /** Stops at once, as a crash would, without writing. */
   kill(): void
-  inspect(actor: string): Promise<Inspection | null>
+  /** What is known of an actor, from memory or read from the store; null if it has no journal. Writes nothing. */
+  inspect(actor: string): Promise<Inspection | Failure>
   stats(): EngineStats
-}
-
-export interface Inspection {
-  readonly actor: string
-  readonly journal: string
-  readonly offset: number
-  readonly epoch: number
-  readonly n: number
-  readonly active: boolean
-  readonly state: unknown
-  readonly version: number
-  readonly subscribers: number
-  readonly timers: readonly { readonly name: string; readonly due: number; readonly type: string }[]
-  readonly effects: readonly { readonly to: string; readonly seq: number; readonly type: string }[]
-  readonly effectsRefused: number
 }
 
 export interface EngineStats {
   readonly activations: number
   readonly pendingEvents: number
-  /** Monotonic counters by name, e.g. `events`, `refused`, `duplicates`, `commits`, `batches`, `fenced`, `activated`, `passivated`, `overloaded`, `notes`. */
+  /** Monotonic counters by name (counters.ts). */
   readonly counters: Readonly<Record<string, number>>
+}
+
+/** A send that met a fence is asked again this often before its sender hears `moved`. */
+const MOVES_MAX = 5
+/** With the store failing for this long, sends are answered at once. */
+const STORE_DOWN_MS = 3000
+const DRAIN_STEP_MS = 5
+const DRAIN_MAX_MS = 20_000
+
+export function createEngine(parts: EngineParts): Engine {
+  return new ActorEngine(parts)
+}
+
+class ActorEngine implements Engine, Host {
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly options: Options
+  readonly check: boolean
+  readonly owner: string
+  readonly turn: TurnContext = new TurnContext()
+  readonly counters: Counters = new Counters()
+  readonly deadlines: Deadlines
+  readonly committer: Committer
+  readonly alarms: Alarms
+  readonly proofs: Proofs
+  readonly delivery: Delivery
+  readonly #app: App
+  readonly #directory: Directory
+  readonly #waker: Waker
+  readonly #commitIdPrefix: Uint8Array
+  #commitIds = 0
+  #pendingEvents = 0
+  #life: 'open' | 'draining' | 'dead' = 'open'
+
+  constructor(parts: EngineParts) {
+    this.#app = parts.app
+    this.store = parts.store
+    this.clock = parts.clock
+    this.random = parts.random
+    this.log = parts.log
+    this.options = parts.options
+    this.check = parts.check
+    this.owner = `${parts.node}@${parts.generation}`
+    this.#commitIdPrefix = parts.random.bytes(10)
+    this.deadlines = new Deadlines(parts.clock)
+    this.committer = new Committer(this)
+    this.alarms = new Alarms(parts.clock)
+    this.proofs = new Proofs(this)
+    this.delivery = new Delivery(this, this)
+    this.#directory = new Directory(this)
+    this.#waker = new Waker(this, (hint) => this.#wake(hint))
+  }
+
+  get dead(): boolean {
+    return this.#life === 'dead'
+  }
+
+  /** 10 random bytes of this engine's life and a counter: unique without asking for randomness each time. */
+  newCommitId(): Uint8Array {
+    const id = Buffer.allocUnsafe(16)
+    id.set(this.#commitIdPrefix)
+    id.writeUIntBE(++this.#commitIds, 10, 6)
+    return id
+  }
+
+  newJournal(): string {
+    return randomId(this.random)
+  }
+
+  // ── Calls ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  send(call: SendCall, done: (outcome: SendOutcome) => void): void {
+    if (this.#life !== 'open') {
+      done(fail('unavailable', 'this node is stopping: repeat, here or elsewhere', { retryAfterMs: 500 }))
+      return
+    }
+    const internal = call.sender.startsWith('actor:')
+    if (!internal && this.#pendingEvents >= this.options.pendingEvents) {
+      this.counters.overloaded++
+      done(fail('overloaded', 'too many events wait on this node: repeat later', { retryAfterMs: 500 }))
+      return
+    }
+    if (this.committer.failingMs() > STORE_DOWN_MS) {
+      done(fail('store_unavailable', 'the store does not take writes now, nothing was recorded: repeat later', { retryAfterMs: 1000 }))
+      return
+    }
+    const activation = this.#activation(call.actor)
+    if (!(activation instanceof Activation)) {
+      done(activation)
+      return
+    }
+    this.#pendingEvents++
+    const request = new SendRequest(this, call, (outcome) => {
+      this.#pendingEvents--
+      done(outcome)
+    })
+    activation.offer(request, !internal)
+  }
+
+  again(request: SendRequest): void {
+    if (this.#life === 'dead') return
+    if (++request.attempts > MOVES_MAX || this.#life !== 'open') {
+      request.answer(MOVED)
+      return
+    }
+    const activation = this.#activation(request.call.actor)
+    if (activation instanceof Activation) activation.offer(request, false)
+    else request.answer(activation)
+  }
+
+  query(call: QueryCall, done: (outcome: QueryOutcome) => void): void {
+    this.counters.queries++
+    this.#read<QueryCall, QueryOutcome>(call, done, (request, activation) => answerQuery(this, activation, request))
+  }
+
+  topic(call: TopicCall, done: (outcome: TopicOutcome) => void): void {
+    this.#read<TopicCall, TopicOutcome>(call, done, (request, activation) => answerTopic(this, activation, request, null))
+  }
+
+  subscribe(call: TopicCall, sink: NoteSink, done: (outcome: TopicOutcome) => void): Upstream {
+    let followed: Activation | null = null
+    let open = true
+    this.#read<TopicCall, TopicOutcome>(
+      call,
+      (outcome) => {
+        if (!outcome.ok) open = false
+        done(outcome)
+      },
+      (request, activation) =>
+        answerTopic(this, activation, request, (knows) => {
+          if (!open) return
+          followed = activation
+          activation.follow(call.topic, sink, knows)
+        }),
+    )
+    return {
+      close: () => {
+        open = false
+        followed?.unfollow(call.topic, sink)
+        followed = null
+      },
+    }
+  }
+
+  history(call: HistoryCall, done: (outcome: HistoryOutcome) => void): void {
+    this.#read<HistoryCall, HistoryOutcome>(call, done, (request, activation) => {
+      void readHistory(this, activation, call).then((outcome) => request.answer(outcome))
+    })
+  }
+
+  async inspect(actor: string): Promise<Inspection | Failure> {
+    const activation = this.#directory.get(actor)
+    const active = activation !== undefined
+    return new Promise((resolve) => {
+      this.#read<TopicCall, never>({ actor, topic: '' }, resolve, (request, live) => {
+        request.answer(inspectActivation(live, active) as never)
+      })
+    })
+  }
+
+  #read<Call extends QueryCall | TopicCall | HistoryCall, Outcome>(
+    call: Call,
+    done: (outcome: Outcome | Failure) => void,
+    run: (request: ReadRequest<Call, Outcome>, activation: Activation) => void,
+  ): void {
+    if (this.#life === 'dead') return
+    const offer = (request: ReadRequest<Call, Outcome>): void => {
+      const activation =
+        this.#life === 'open'
+          ? this.#activation(call.actor)
+          : fail('unavailable', 'this node is stopping: ask elsewhere', { retryAfterMs: 500 })
+      if (activation instanceof Activation) activation.offer(request, true)
+      else request.answer(activation)
+    }
+    offer(new ReadRequest(this, call, run, offer, done))
+  }
+
+  /** The activation of an actor, made if there is none; or why there can be none. */
+  #activation(id: string): Activation | Failure {
+    const known = this.#directory.get(id)
+    if (known !== undefined) return known
+    const parsed = parseActorId(id)
+    if ('wrong' in parsed) return fail('invalid', `'${id.slice(0, 64)}': ${parsed.wrong}`)
+    const definition = this.#app.byType.get(parsed.type)
+    if (definition === undefined) return fail('not_found', `there is no actor type '${parsed.type}'`)
+    const activation = new Activation(this, id, parsed.key, definition)
+    this.#directory.add(activation)
+    return activation
+  }
+
+  retire(activation: Activation, fenced: boolean): void {
+    this.#directory.remove(activation, fenced)
+  }
+
+  // ── Life ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  start(): void {
+    this.#waker.start()
+  }
+
+  #wake(hint: Hint): void {
+    if (this.#life !== 'open') return
+    const known = this.#directory.get(hint.actor)
+    if (known !== undefined) {
+      known.writer.adoptHint(hint)
+      return
+    }
+    const activation = this.#activation(hint.actor)
+    if (!(activation instanceof Activation)) return
+    this.counters.woken++
+    activation.writer.adoptHint(hint)
+  }
+
+  async drain(): Promise<void> {
+    if (this.#life !== 'open') return
+    this.#life = 'draining'
+    this.#waker.stop()
+    const until = this.clock.mono() + DRAIN_MAX_MS
+    await new Promise<void>((resolve) => {
+      const step = (): void => {
+        let left = 0
+        for (const activation of this.#directory.all()) if (!activation.passivate(true)) left++
+        if (this.#life === 'dead' || this.clock.mono() >= until) resolve()
+        else if (left > 0) this.clock.after(DRAIN_STEP_MS, step)
+        else this.committer.whenIdle(resolve)
+      }
+      step()
+    })
+    this.#life = 'dead'
+  }
+
+  kill(): void {
+    this.#life = 'dead'
+    this.#waker.stop()
+  }
+
+  stats(): EngineStats {
+    return { activations: this.#directory.size, pendingEvents: this.#pendingEvents, counters: { ...this.counters } }
+  }
 }

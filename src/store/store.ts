@@ -43,8 +43,8 @@ export interface Store {
    */
   history(actor: string, from: number, maxBytes: number): Promise<StoredBatch[]>
 
-  /** Wake-up hints due by `dueBy`, earliest first (D5). */
-  hints(dueBy: number, limit: number): Promise<Hint[]>
+  /** Wake-up hints due by `dueBy`, in the order of (due, actor, n), those after `after` if it is given (D5). */
+  hints(dueBy: number, limit: number, after?: Hint): Promise<Hint[]>
 
   /** Returns the value under `key`; when there is none and `create` is given, durably writes that first (one writer wins, all get the winner's). */
   meta(key: string, create?: Uint8Array): Promise<Uint8Array | null>

@@ -1,0 +1,410 @@
+/**
+ * The live copy of an actor in memory: its life, its mailbox, its memory. What is written is the Writer's; what is told, Topics'.
+ *
+ *  A1 Turns run one after another, only while live. What comes before waits in the mailbox, bounded for clients.
+ *  A2 Nothing leaves before what it shows is durable (J7), unless the type is write-behind (J9).
+ *  A3 An activation that only answers queries writes nothing and never claims (J2).
+ *  A4 Fenced, broken, failed or passivated, it ends once, by `#end`: everything that waits hears it, nothing of the memory survives.
+ *
+ *      loading ──read──▶ live ──a reducer threw──▶ settling ──state read anew──▶ live
+ *         │               │ └──────idle──────────▶ closing ──last batch durable──┐
+ *         └──── failed ───┴── fenced, failed ──▶ dead ◀───────────────────────────┘
+ */
+import { BoundedQueue } from '../base/queue.ts'
+import { fail, type Failure } from '../errors.ts'
+import type { Alarmed } from './alarms.ts'
+import type { Loaded } from '../store/store.ts'
+import type { NoteSink } from './calls.ts'
+import { deepFreeze, foldTwice } from './check.ts'
+import type { ActorDefinition } from './define.ts'
+import type { EffectOwner } from './delivery.ts'
+import type { DraftEntry, GateItem } from './draft.ts'
+import type { Effect } from './effects.ts'
+import { fold, foldEntries, type FoldOutcome, type FoldParts } from './fold.ts'
+import type { Host } from './host.ts'
+import type { ActorMemory, Timer } from './memory.ts'
+import type { SendRequest, Task } from './requests.ts'
+import { takeEvent } from './take.ts'
+import { Topics, type TopicOwner } from './topics.ts'
+import { Writer, type Flight, type WriterOwner } from './writer.ts'
+
+type Life = 'loading' | 'live' | 'settling' | 'closing' | 'dead'
+
+const READ_AGAIN_MAX = 20
+const NO_MEMORY: ActorMemory = { state: null, journal: '', offset: 0, lastAt: 0, dedupe: null, effects: null, timers: null, marks: null }
+
+export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed {
+  readonly id: string
+  readonly key: string
+  readonly definition: ActorDefinition
+  readonly writer: Writer
+  memory: ActorMemory = NO_MEMORY
+  readonly #host: Host
+  #life: Life = 'loading'
+  #mailbox: BoundedQueue<Task> | null = null
+  #topics: Topics | null = null
+  #usedAt: number
+
+  constructor(host: Host, id: string, key: string, definition: ActorDefinition) {
+    this.#host = host
+    this.id = id
+    this.key = key
+    this.definition = definition
+    this.writer = new Writer(host, this)
+    this.#usedAt = host.clock.mono()
+  }
+
+  get live(): boolean {
+    return this.#life === 'live' || this.#life === 'settling'
+  }
+
+  get over(): boolean {
+    return this.#life === 'dead'
+  }
+
+  get journal(): string {
+    return this.memory.journal
+  }
+
+  get claimedEpoch(): number {
+    return this.writer.claimedEpoch
+  }
+
+  get headOffset(): number {
+    return this.memory.offset
+  }
+
+  get subscribers(): number {
+    return this.#topics?.count ?? 0
+  }
+
+  // ── Reading from the store ───────────────────────────────────────────────────────────────────────────────────────
+
+  /** Reads the actor; with `claim`, takes it from a busy owner in the same step (J2). */
+  load(claim: boolean, tries = 0): void {
+    this.#life = 'loading'
+    const begunAt = this.#host.clock.mono()
+    if (claim) this.#host.counters.claims++
+    const read = claim ? this.#host.store.claim(this.id, this.#claim()) : this.#host.store.load(this.id)
+    read.then(
+      (loaded) => this.#loaded(loaded, claim, begunAt, tries),
+      (error: unknown) => this.#unreadable(error),
+    )
+  }
+
+  #claim(): Parameters<Host['store']['claim']>[1] {
+    return {
+      commitId: this.#host.newCommitId(),
+      owner: this.#host.owner,
+      at: this.#host.clock.now(),
+      mode: this.definition.history === 'none' ? 'replace' : 'append',
+      clean: this.definition.durability === 'event',
+      journal: this.#host.newJournal(),
+    }
+  }
+
+  #unreadable(error: unknown): void {
+    if (this.#host.dead || (this.#life !== 'loading' && this.#life !== 'settling')) return
+    this.#host.counters.storeFailures++
+    this.#host.log.warn({ actor: this.id }, `the actor could not be read: ${String(error)}`)
+    this.#end(fail('store_unavailable', 'the actor cannot be read from the store now: repeat later', { retryAfterMs: 500 }))
+  }
+
+  #loaded(loaded: Loaded | null, claimed: boolean, begunAt: number, tries: number): void {
+    if (this.#host.dead || this.#life !== 'loading') return
+    const outcome = this.#fold(loaded)
+    switch (outcome.kind) {
+      case 'again': // J5: a hole, seen while a writer was busy
+        if (tries < READ_AGAIN_MAX) this.load(claimed, tries + 1)
+        else this.#broken('its batches have a hole')
+        return
+      case 'newer':
+        this.#host.log.warn({ actor: this.id, version: outcome.version }, 'the actor was written by newer code than this node runs')
+        this.#end(fail('moved', `the actor’s state has version ${outcome.version}; this node runs ${this.definition.version}`))
+        return
+      case 'broken':
+        this.#broken(outcome.why)
+        return
+      case 'folded':
+        this.memory = outcome.memory
+        this.writer.adopt(outcome, claimed, begunAt)
+        this.#host.counters.activated++
+        this.#begin()
+    }
+  }
+
+  #fold(loaded: Loaded | null): FoldOutcome {
+    const parts = this.#foldParts()
+    try {
+      return this.#host.check ? foldTwice(loaded, parts, this.#host) : fold(loaded, parts)
+    } catch (error) {
+      return { kind: 'broken', why: `it cannot be folded: ${String(error)}` }
+    }
+  }
+
+  #foldParts(): FoldParts {
+    const { id, key, definition } = this
+    return { id, key, definition, limits: this.#host.options, turn: this.#host.turn, journal: this.#host.newJournal() }
+  }
+
+  /** J8: nothing is skipped; who asks gets `internal` until code or journal is mended. */
+  #broken(why: string): void {
+    this.#host.counters.foldFailures++
+    this.#host.log.error({ actor: this.id, version: this.definition.version }, `the actor cannot be activated: ${why}`)
+    this.#end(fail('internal', `the actor cannot be activated: ${why}`))
+  }
+
+  #begin(): void {
+    this.#life = 'live'
+    for (const [name, timer] of this.memory.timers ?? []) this.#host.alarms.set(this, name, timer)
+    for (const target of this.memory.effects?.targets() ?? []) this.#host.delivery.kick(this, target)
+    this.#runMailbox()
+  }
+
+  #runMailbox(): void {
+    while (this.#is('live')) {
+      const task = this.#mailbox?.shift()
+      if (task === undefined) {
+        this.#mailbox = null
+        return
+      }
+      task.run(this)
+    }
+  }
+
+  #is(life: Life): boolean {
+    return this.#life === life
+  }
+
+  // ── Mailbox and turns ────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Runs the task now, or when the activation is live. A `bounded` task is answered `overloaded` when too many wait (A1). */
+  offer(task: Task, bounded: boolean): void {
+    this.#usedAt = this.#host.clock.mono()
+    const full = bounded && (this.#mailbox?.length ?? 0) + this.writer.gated >= this.#host.options.mailboxEvents
+    if (full) {
+      this.#host.counters.overloaded++
+      task.failed(fail('overloaded', 'too many requests wait for this actor: repeat later', { retryAfterMs: 200 }))
+    } else if (this.#life === 'live') task.run(this)
+    else if (this.#life === 'dead') task.moved()
+    else this.#wait(task)
+  }
+
+  #wait(task: Task): void {
+    this.#mailbox ??= new BoundedQueue(Infinity) // bounded by `offer`; actors and timers are always taken (D4)
+    this.#mailbox.push(task)
+  }
+
+  gate(item: GateItem): void {
+    this.writer.gate(item)
+  }
+
+  take(request: SendRequest): void {
+    if (this.#mustClaimFirst(request)) return
+    if (this.writer.late)
+      request.failed(
+        fail('store_unavailable', 'this actor’s events could not be written for too long: repeat later', { retryAfterMs: 1000 }),
+      )
+    else takeEvent(this, this.#host, request)
+  }
+
+  /** J9: answers leave early, so the claim, which says that this end may not be clean, comes first. */
+  #mustClaimFirst(task: Task): boolean {
+    if (this.definition.durability === 'event' || this.writer.epoch !== 0) return false
+    this.#wait(task)
+    this.load(true)
+    return true
+  }
+
+  /** A durable timer's time has come. Its event is taken and the timer is gone in the same batch: it applies once. */
+  ring(name: string, timer: Timer): void {
+    const due = (): boolean => !this.#host.dead && !this.#is('dead') && this.memory.timers?.get(name) === timer
+    if (!due()) return
+    const task: Task = {
+      run: () => {
+        if (!due() || this.#mustClaimFirst(task)) return
+        this.#host.counters.timersFired++
+        this.dropTimer(name)
+        takeEvent(this, this.#host, { timer: name, type: timer.type, json: timer.json })
+      },
+      moved: () => undefined, // whoever owns the actor next has the timer
+      failed: () => undefined,
+    }
+    this.offer(task, false)
+  }
+
+  /** An entry is in the memory and in the draft. Write-behind shows it at once (J9). */
+  tookEntry(entry: DraftEntry): void {
+    if (this.#host.check) deepFreeze(this.memory.state)
+    if (this.definition.durability === 'event') return
+    this.writer.unclean = true
+    this.#topics?.durable([entry], this.writer.draft.marks)
+  }
+
+  setTimer(name: string, timer: Timer): void {
+    this.memory.timers ??= new Map()
+    this.memory.timers.set(name, timer)
+    this.writer.draft.timer(name, timer)
+  }
+
+  dropTimer(name: string): void {
+    if (this.memory.timers?.delete(name) === true) this.writer.draft.timer(name, null)
+  }
+
+  /**
+   * A reducer threw, and may have changed the state it was given. The state is read anew, and what was taken but is not written yet
+   * is applied to it again; until then no turn runs and nothing is sealed.
+   */
+  suspect(): void {
+    if (this.#host.check || this.#life !== 'live') return // checked states are frozen
+    this.#life = 'settling'
+    this.writer.hold()
+    this.#readStateAnew()
+  }
+
+  #readStateAnew(): void {
+    if (this.#life !== 'settling' || this.writer.inFlight) return
+    this.#host.store.load(this.id).then(
+      (loaded) => {
+        if (this.#host.dead || this.#life !== 'settling') return
+        const outcome = this.#fold(loaded)
+        if (outcome.kind === 'again') this.#readStateAnew()
+        else if (outcome.kind !== 'folded') this.#broken('its state could not be read anew after a reducer threw')
+        else if (outcome.n !== this.writer.n) this.fenced()
+        else this.#stateRead(outcome.memory.state)
+      },
+      (error: unknown) => this.#unreadable(error),
+    )
+  }
+
+  #stateRead(state: unknown): void {
+    const again = foldEntries(state, this.writer.open, this.#foldParts())
+    if ('wrong' in again) {
+      this.#broken(again.wrong)
+      return
+    }
+    this.memory.state = again.state
+    this.#life = 'live'
+    this.writer.release()
+    this.#runMailbox()
+  }
+
+  // ── What the writer tells ────────────────────────────────────────────────────────────────────────────────────────
+
+  committed(flight: Flight): void {
+    if (this.#life === 'dead') return
+    if (this.definition.durability === 'event') this.#topics?.durable(flight.entries, flight.marks)
+    for (const [name, timer] of flight.timers ?? [])
+      if (timer !== null && this.memory.timers?.get(name) === timer) this.#host.alarms.set(this, name, timer)
+    for (const target of new Set(flight.effects?.map(({ to }) => to))) this.#host.delivery.kick(this, target)
+    if (this.#life === 'closing') {
+      if (this.writer.quiet) this.#finish()
+    } else if (this.#life === 'settling') this.#readStateAnew()
+  }
+
+  fenced(): void {
+    this.#host.counters.fenced++
+    this.#host.log.info({ actor: this.id, epoch: this.writer.epoch }, 'fenced: another owner has written')
+    this.#end(null, true)
+  }
+
+  lost(): void {
+    this.#end(null)
+  }
+
+  failed(failure: Failure): void {
+    this.#end(failure)
+  }
+
+  // ── Effects and subscribers ──────────────────────────────────────────────────────────────────────────────────────
+
+  effectsTo(target: string): readonly Effect[] {
+    return this.memory.effects?.of(target) ?? []
+  }
+
+  effectIsDurable(effect: Effect): boolean {
+    return this.writer.effectIsDurable(effect)
+  }
+
+  effectDone(effect: Effect, refused: boolean): void {
+    this.memory.effects?.done(effect.to, effect.seq, refused ? 1 : 0)
+    this.writer.effectDone(effect.to, effect.seq, refused)
+  }
+
+  follow(topic: string, sink: NoteSink, knows: number): void {
+    const definition = this.definition.topics.get(topic)
+    if (definition === undefined || this.#life === 'dead') return
+    this.#topics ??= new Topics(this, this.#host)
+    this.#topics.add(topic, definition, sink, knows)
+  }
+
+  unfollow(topic: string, sink: NoteSink): void {
+    this.#topics?.remove(topic, sink)
+    if (this.#topics?.count === 0) this.#topics = null
+  }
+
+  project(topic: string): string | null {
+    const definition = this.definition.topics.get(topic)
+    if (definition?.kind !== 'view') return null
+    try {
+      return JSON.stringify(definition.project(this.memory.state) ?? null)
+    } catch (error) {
+      this.#host.log.error({ actor: this.id, topic }, `the view threw: ${String(error)}`)
+      return null
+    }
+  }
+
+  // ── The end ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Passivates if idle for the type's time, or at once with `now`. Says whether it is over. */
+  passivate(now: boolean): boolean {
+    if (this.#life === 'dead') return true
+    if (this.#life !== 'live' || (!now && !this.#idle())) return false
+    switch (this.writer.close()) {
+      case 'busy':
+        if (now) this.writer.flush()
+        return false
+      case 'writing':
+        this.#life = 'closing'
+        return false
+      case 'ready':
+        this.#finish()
+        return true
+    }
+  }
+
+  /** D8: an activation with a live subscription stays; so does one whose effects are being delivered. */
+  #idle(): boolean {
+    if (this.subscribers > 0 || (this.memory.effects?.pending ?? 0) > 0) return false
+    return this.#host.clock.mono() - this.#usedAt >= (this.definition.idleMs ?? this.#host.options.idleMs)
+  }
+
+  #finish(): void {
+    this.writer.snapshotAtEnd()
+    this.#host.counters.passivated++
+    this.#end(null)
+  }
+
+  /** The store has shown that others wrote since: this memory is old (D11). */
+  stale(): void {
+    this.#end(null)
+  }
+
+  /** A4. `failure` null: who waits asks again. */
+  #end(failure: Failure | null, fenced = false): void {
+    if (this.#life === 'dead') return
+    this.#life = 'dead'
+    const gate = this.writer.abandon()
+    const waiting = this.#mailbox?.drain() ?? []
+    this.#mailbox = null
+    this.#host.delivery.forget(this)
+    this.#host.retire(this, fenced)
+    const topics = this.#topics
+    this.#topics = null
+    for (const item of [...gate, ...waiting]) {
+      if (failure === null) item.moved()
+      else item.failed(failure)
+    }
+    topics?.end()
+  }
+}

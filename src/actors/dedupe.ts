@@ -1,0 +1,180 @@
+/**
+ * Exactly once in (DESIGN D1–D3): what an actor remembers of those who sent to it. Pure: the same calls give the same table,
+ * live and on folding.
+ *
+ *  - A session or service names a source and a contiguous sequence. Only the next number is new; a repeat gets the first answer.
+ *  - A key stands alone. A repeat gets the first answer.
+ *  - A sender actor is remembered by one number, for ever, in pages (pages.ts).
+ *  - The same number or key with other content is a conflict: `content` is a hash of (type, data).
+ */
+import type { ErrorCode } from '../errors.ts'
+import { SenderPages } from './pages.ts'
+
+export interface Answer {
+  readonly seq: number
+  readonly content: number
+  /** Offset of the entry; 0 for a final refusal. */
+  readonly offset: number
+  readonly refusal: FinalRefusal | null
+}
+
+export interface FinalRefusal {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly reason: string
+}
+
+export type Judgement =
+  | { readonly kind: 'new' }
+  | { readonly kind: 'repeat'; readonly answer: Answer }
+  /** Answered long ago; the answer itself is no longer kept. */
+  | { readonly kind: 'old' }
+  | { readonly kind: 'conflict' }
+  | { readonly kind: 'hole'; readonly next: number }
+
+interface Source {
+  last: number
+  usedAt: number
+  /** Oldest first; at most `answersKept`. */
+  answers: Answer[]
+}
+
+export interface DedupeLimits {
+  readonly answersKept: number
+  readonly keysKept: number
+  readonly dedupeTtlMs: number
+}
+
+export interface DedupeSnapshot {
+  /** [source, last, usedAt, [seq, content, offset, refusal?][]][] */
+  readonly s: readonly (readonly [string, number, number, readonly AnswerTuple[]])[]
+  /** [key, usedAt, answer][] in order of use */
+  readonly k: readonly (readonly [string, number, AnswerTuple])[]
+  /** Sender actors, where they are not in pages: in the one record of a 'replace' actor. */
+  readonly a?: readonly (readonly [string, number])[]
+}
+type AnswerTuple = readonly [seq: number, content: number, offset: number, refusal?: readonly [ErrorCode, string, string]]
+
+const NEW: Judgement = Object.freeze({ kind: 'new' })
+const OLD: Judgement = Object.freeze({ kind: 'old' })
+const CONFLICT: Judgement = Object.freeze({ kind: 'conflict' })
+
+export function isActorSource(source: string): boolean {
+  return source.startsWith('actor:')
+}
+
+export class Dedupe {
+  readonly #limits: DedupeLimits
+  readonly #sources = new Map<string, Source>()
+  readonly #keys = new Map<string, { usedAt: number; answer: Answer }>()
+  readonly senders: SenderPages
+
+  constructor(limits: DedupeLimits, senders: SenderPages = new SenderPages()) {
+    this.#limits = limits
+    this.senders = senders
+  }
+
+  /**
+   * Whether (source, seq) or a key (seq 0) is new. `base`: all below it was finally answered, by an owner whose answer may have been
+   * lost with its memory (write-behind, J9) or forgotten (D3); so the number due is never below it.
+   */
+  judge(source: string, seq: number, content: number, base: number): Judgement {
+    if (seq === 0) {
+      const known = this.#keys.get(source)
+      if (known === undefined) return NEW
+      return known.answer.content === content ? { kind: 'repeat', answer: known.answer } : CONFLICT
+    }
+    if (isActorSource(source)) {
+      const last = Math.max(this.senders.last(source), base - 1)
+      if (seq === last + 1) return NEW
+      return seq <= last ? OLD : { kind: 'hole', next: last + 1 }
+    }
+    const known = this.#sources.get(source)
+    if (known === undefined) return seq === base ? NEW : { kind: 'hole', next: base }
+    const last = Math.max(known.last, base - 1)
+    if (seq === last + 1) return NEW // D1: only the next
+    if (seq > last) return { kind: 'hole', next: last + 1 }
+    const answer = known.answers.find((kept) => kept.seq === seq)
+    if (answer === undefined) return OLD
+    return answer.content === content ? { kind: 'repeat', answer } : CONFLICT
+  }
+
+  /** The number that is due from a source; `base` if it is not known. */
+  next(source: string, base: number): number {
+    if (isActorSource(source)) return Math.max(this.senders.last(source) + 1, base)
+    const known = this.#sources.get(source)
+    return known === undefined ? base : Math.max(known.last + 1, base)
+  }
+
+  /** Remembers an answer. Answers below `base` are known to have arrived, and are dropped. */
+  remember(source: string, answer: Answer, at: number, base = 0): void {
+    if (answer.seq === 0) {
+      this.#keys.set(source, { usedAt: at, answer })
+      if (this.#keys.size > this.#limits.keysKept) this.#forgetOldestKey()
+      return
+    }
+    if (isActorSource(source)) {
+      this.senders.set(source, Math.max(this.senders.last(source), answer.seq))
+      return
+    }
+    const known = this.#sources.get(source)
+    if (known === undefined) {
+      this.#sources.set(source, { last: answer.seq, usedAt: at, answers: [answer] })
+      return
+    }
+    known.last = Math.max(known.last, answer.seq) // a fold meets a batch's entries before its refusals
+    known.usedAt = at
+    const { answers } = known
+    answers.push(answer)
+    let drop = Math.max(0, answers.length - this.#limits.answersKept)
+    while (drop < answers.length - 1 && (answers[drop] as Answer).seq < base) drop++
+    if (drop > 0) answers.splice(0, drop)
+  }
+
+  /** Forgets what was not used for the time stated (D3). Called before a snapshot, so that both stay in step. */
+  expire(now: number): void {
+    const before = now - this.#limits.dedupeTtlMs
+    for (const [source, { usedAt }] of this.#sources) if (usedAt < before) this.#sources.delete(source)
+    for (const [key, { usedAt }] of this.#keys) {
+      if (usedAt >= before) break // in order of use
+      this.#keys.delete(key)
+    }
+  }
+
+  get empty(): boolean {
+    return this.#sources.size === 0 && this.#keys.size === 0 && this.senders.size === 0
+  }
+
+  snapshot(withSenders: boolean): DedupeSnapshot {
+    return {
+      ...(withSenders && this.senders.size > 0 && { a: this.senders.all() }),
+      s: Array.from(this.#sources, ([source, { last, usedAt, answers }]) => [source, last, usedAt, answers.map(toTuple)] as const),
+      k: Array.from(this.#keys, ([key, { usedAt, answer }]) => [key, usedAt, toTuple(answer)] as const),
+    }
+  }
+
+  static restore(limits: DedupeLimits, stored: DedupeSnapshot | undefined, pages: ReadonlyMap<number, Uint8Array>): Dedupe | null {
+    if (stored === undefined && pages.size === 0) return null
+    const dedupe = new Dedupe(limits, SenderPages.restore(pages))
+    for (const [source, seq] of stored?.a ?? []) dedupe.senders.set(source, seq)
+    for (const [source, last, usedAt, answers] of stored?.s ?? [])
+      dedupe.#sources.set(source, { last, usedAt, answers: answers.map(fromTuple) })
+    for (const [key, usedAt, answer] of stored?.k ?? []) dedupe.#keys.set(key, { usedAt, answer: fromTuple(answer) })
+    return dedupe
+  }
+
+  #forgetOldestKey(): void {
+    for (const key of this.#keys.keys()) {
+      this.#keys.delete(key)
+      return
+    }
+  }
+}
+
+function toTuple({ seq, content, offset, refusal }: Answer): AnswerTuple {
+  return refusal === null ? [seq, content, offset] : [seq, content, offset, [refusal.code, refusal.message, refusal.reason]]
+}
+
+function fromTuple([seq, content, offset, refusal]: AnswerTuple): Answer {
+  return { seq, content, offset, refusal: refusal === undefined ? null : { code: refusal[0], message: refusal[1], reason: refusal[2] } }
+}

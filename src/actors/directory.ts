@@ -1,0 +1,92 @@
+/**
+ * The activations of this node by actor, and when they go: idle ones are passivated a few at a time, in the order they are kept.
+ * Remembers who was fenced lately: the next activation claims first (J2), and the sooner after a loss the longer it waits,
+ * so that two owners do not duel.
+ */
+import { backoffMs } from '../base/backoff.ts'
+import type { Activation } from './activation.ts'
+import type { Host } from './host.ts'
+
+const SWEEP_MS = 500
+const LOSERS_MAX = 10_000
+const DUEL_FIRST_MS = 100
+const DUEL_MAX_MS = 5_000
+const FORGIVEN_MS = 30_000
+
+interface Loss {
+  count: number
+  at: number
+}
+
+export class Directory {
+  readonly #host: Host
+  readonly #activations = new Map<string, Activation>()
+  readonly #losses = new Map<string, Loss>()
+  #cursor: Iterator<Activation> | null = null
+  #sweeping = false
+
+  constructor(host: Host) {
+    this.#host = host
+  }
+
+  get size(): number {
+    return this.#activations.size
+  }
+
+  get(id: string): Activation | undefined {
+    return this.#activations.get(id)
+  }
+
+  all(): Activation[] {
+    return [...this.#activations.values()]
+  }
+
+  /** Adds an activation and lets it read; one that was fenced lately claims, after a back-off. */
+  add(activation: Activation): void {
+    this.#activations.set(activation.id, activation)
+    this.#sweepLater()
+    const loss = this.#losses.get(activation.id)
+    if (loss === undefined) {
+      activation.load(false)
+      return
+    }
+    const wait = loss.count === 1 ? 0 : backoffMs(loss.count - 2, DUEL_FIRST_MS, DUEL_MAX_MS, this.#host.random)
+    if (wait === 0) activation.load(true)
+    else this.#host.clock.after(wait, () => this.#host.dead || activation.load(true))
+  }
+
+  remove(activation: Activation, fenced: boolean): void {
+    if (this.#activations.get(activation.id) === activation) this.#activations.delete(activation.id)
+    const now = this.#host.clock.mono()
+    const loss = this.#losses.get(activation.id)
+    if (fenced) {
+      this.#losses.delete(activation.id)
+      this.#losses.set(activation.id, { count: loss !== undefined && now - loss.at < FORGIVEN_MS ? loss.count + 1 : 1, at: now })
+      if (this.#losses.size > LOSERS_MAX) for (const oldest of this.#losses.keys()) return void this.#losses.delete(oldest)
+    } else if (loss !== undefined && now - loss.at >= FORGIVEN_MS) this.#losses.delete(activation.id)
+  }
+
+  #sweepLater(): void {
+    if (this.#sweeping) return
+    this.#sweeping = true
+    this.#host.clock.after(SWEEP_MS, () => {
+      this.#sweeping = false
+      if (!this.#host.dead) this.#sweep()
+    })
+  }
+
+  /** Looks at a share of all, so that a million activations are gone through in some seconds without a stall. */
+  #sweep(): void {
+    const share = Math.max(1000, Math.ceil(this.#activations.size / 20))
+    this.#cursor ??= this.#activations.values()
+    for (let i = 0; i < share; i++) {
+      const { value, done } = this.#cursor.next()
+      if (done === true) {
+        this.#cursor = null
+        break
+      }
+      value.passivate(false)
+    }
+    if (this.#activations.size > 0) this.#sweepLater()
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * Folding: newest snapshot + the batches after it → memory (DESIGN J8). Pure.
+ * Reducers run for the state only; refusals, marks, effects and timers are read from the batches as they were decided.
+ */
+import type { Loaded } from '../store/store.ts'
+import { FLAG_CLAIM, hashOf, openBatch, type BatchBody } from './batch.ts'
+import { Dedupe, type DedupeLimits } from './dedupe.ts'
+import type { ActorDefinition } from './define.ts'
+import { Effects } from './effects.ts'
+import { freshMemory, type ActorMemory } from './memory.ts'
+import { openSnapshot } from './snapshot.ts'
+import { dataOf, type TurnContext } from './turn.ts'
+import type { ErrorCode } from '../errors.ts'
+
+export interface Folded {
+  readonly kind: 'folded'
+  readonly memory: ActorMemory
+  readonly n: number
+  /** Hash of the newest batch; null when there is none. */
+  readonly hash: Uint8Array | null
+  readonly ref: number
+  /** Epoch of the newest claim. */
+  readonly epoch: number
+  readonly entriesSince: number
+  readonly bytesSince: number
+  readonly snapshotBytes: number
+  /** The snapshot is of an older version: write a new one (J5). */
+  readonly migrated: boolean
+}
+
+export type FoldOutcome =
+  | Folded
+  /** A hole, seen while a writer was busy: read again (J5). */
+  | { readonly kind: 'again' }
+  /** Written by newer code than this node runs (J8). */
+  | { readonly kind: 'newer'; readonly version: number }
+  | { readonly kind: 'broken'; readonly why: string }
+
+export interface FoldParts {
+  readonly id: string
+  readonly key: string
+  readonly definition: ActorDefinition
+  readonly limits: DedupeLimits
+  readonly turn: TurnContext
+  /** Journal id for an actor that has none yet. */
+  readonly journal: string
+}
+
+export function fold(loaded: Loaded | null, parts: FoldParts): FoldOutcome {
+  const { definition, key } = parts
+  if (loaded === null) return begun(freshMemory(definition, key, parts.journal))
+  let memory = freshMemory(definition, key, '')
+  let n = 0
+  let hash: Uint8Array | null = null
+  let epoch = 0
+  let migrated = false
+  let snapshotBytes = 0
+  if (loaded.snapshot !== null) {
+    const { snapshot } = loaded
+    const opened = openSnapshot(snapshot.bytes, snapshot.pages, definition, parts.limits)
+    if (opened.kind === 'broken') return opened
+    ;({ n, hash } = snapshot)
+    ;({ epoch } = opened.header)
+    if (opened.kind === 'empty') memory.journal = opened.journal
+    else {
+      if (opened.version > definition.version) return { kind: 'newer', version: opened.version }
+      ;({ memory } = opened)
+      migrated = opened.version < definition.version
+      snapshotBytes = snapshot.bytes.length
+    }
+  }
+  let entriesSince = 0
+  let bytesSince = 0
+  for (const stored of loaded.batches) {
+    const opened = openBatch(stored.bytes)
+    if (opened === null) return { kind: 'broken', why: `the batch at place ${stored.n} is not of this format` }
+    if (stored.n !== n + 1) return { kind: 'again' }
+    if (hash !== null && !Buffer.from(opened.header.previous).equals(hash))
+      return { kind: 'broken', why: `the batch at place ${stored.n} does not continue the one before: the hash chain is broken` }
+    const wrong = foldBatch(memory, opened.body, parts)
+    if (wrong !== null) return { kind: 'broken', why: wrong }
+    if (opened.header.flags & FLAG_CLAIM) ({ epoch } = opened.header)
+    n = stored.n
+    hash = hashOf(stored.bytes)
+    entriesSince += opened.header.entries
+    bytesSince += stored.bytes.length
+  }
+  if (n !== loaded.n) return { kind: 'again' }
+  return { kind: 'folded', memory, n, hash, ref: loaded.ref, epoch, entriesSince, bytesSince, snapshotBytes, migrated }
+}
+
+function begun(memory: ActorMemory): Folded {
+  return { kind: 'folded', memory, n: 0, hash: null, ref: 0, epoch: 0, entriesSince: 0, bytesSince: 0, snapshotBytes: 0, migrated: false }
+}
+
+/** Applies one batch; returns what is wrong, or null. */
+function foldBatch(memory: ActorMemory, body: BatchBody, parts: FoldParts): string | null {
+  const { definition, id, key, turn } = parts
+  if (body.j !== undefined) memory.journal = body.j
+  for (const [type, recorded, at, sender, source, seq, content] of body.e ?? []) {
+    const offset = memory.offset + 1
+    const event = definition.events.get(type)
+    if (event === undefined)
+      return `offset ${offset}: '${definition.type}' (version ${definition.version}) no longer has the event '${type}'`
+    const outcome = turn.run(definition, event, { id, key, now: at, offset, sender }, memory.state, dataOf(recorded))
+    if (outcome.kind !== 'next') {
+      const why = outcome.kind === 'threw' ? `threw: ${String(outcome.error)}` : `refused: ${outcome.reason}`
+      return `offset ${offset}: the reducer of '${type}' (version ${definition.version}) took this event before and now ${why}`
+    }
+    memory.state = outcome.state
+    memory.offset = offset
+    memory.lastAt = at
+    if (source !== undefined)
+      dedupeOf(memory, parts.limits).remember(source, { seq: seq ?? 0, content: content ?? 0, offset, refusal: null }, at)
+  }
+  for (const [source, seq, content, code, message, reason] of body.r ?? [])
+    dedupeOf(memory, parts.limits).remember(
+      source,
+      { seq, content, offset: 0, refusal: { code: code as ErrorCode, message, reason } },
+      memory.lastAt,
+    )
+  foldRest(memory, body)
+  return null
+}
+
+/** The state after more entries that are not in the store yet; or what is wrong. For reading a state anew under an open batch. */
+export function foldEntries(
+  state: unknown,
+  entries: readonly { readonly offset: number; readonly type: string; readonly at: number; readonly json: string; readonly sender: string }[],
+  { definition, id, key, turn }: FoldParts,
+): { readonly state: unknown } | { readonly wrong: string } {
+  let next = state
+  for (const { offset, type, at, json, sender } of entries) {
+    const event = definition.events.get(type)
+    if (event === undefined) return { wrong: `there is no event '${type}'` }
+    const outcome = turn.run(definition, event, { id, key, now: at, offset, sender }, next, dataOf(JSON.parse(json)))
+    if (outcome.kind !== 'next') return { wrong: `offset ${offset}: the reducer of '${type}' is not pure: it took this event before` }
+    next = outcome.state
+  }
+  return { state: next }
+}
+
+function foldRest(memory: ActorMemory, body: BatchBody): void {
+  for (const [topic, offset] of Object.entries(body.t ?? {})) (memory.marks ??= new Map()).set(topic, offset)
+  for (const [to, seq, type, data] of body.x ?? []) (memory.effects ??= new Effects()).restoreOne(to, seq, type, data)
+  for (const [to, seq, refused] of body.d ?? []) memory.effects?.done(to, seq, refused)
+  for (const name of body.c ?? []) memory.timers?.delete(name)
+  for (const [name, due, type, data] of body.s ?? []) (memory.timers ??= new Map()).set(name, { due, type, json: JSON.stringify(data) })
+}
+
+function dedupeOf(memory: ActorMemory, limits: DedupeLimits): Dedupe {
+  memory.dedupe ??= new Dedupe(limits)
+  return memory.dedupe
+}

@@ -1,0 +1,41 @@
+/** What an activation asks of the engine around it. Implemented by engine.ts; kept small so that the parts can be read alone. */
+import type { Clock } from '../base/clock.ts'
+import type { Deadlines } from '../base/deadline.ts'
+import type { Log } from '../base/log.ts'
+import type { Random } from '../base/random.ts'
+import type { Options } from '../options.ts'
+import type { Store } from '../store/store.ts'
+import type { Activation } from './activation.ts'
+import type { Alarms } from './alarms.ts'
+import type { Committer } from './committer.ts'
+import type { Counters } from './counters.ts'
+import type { Delivery } from './delivery.ts'
+import type { Proofs } from './proofs.ts'
+import type { SendRequest } from './requests.ts'
+import type { TurnContext } from './turn.ts'
+
+export interface Host {
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly options: Options
+  readonly check: boolean
+  /** Node id and generation, as claims name it. */
+  readonly owner: string
+  readonly turn: TurnContext
+  readonly committer: Committer
+  readonly alarms: Alarms
+  readonly delivery: Delivery
+  readonly proofs: Proofs
+  readonly deadlines: Deadlines
+  readonly counters: Counters
+  /** The engine was killed: nothing may happen any more. */
+  readonly dead: boolean
+  newCommitId(): Uint8Array
+  newJournal(): string
+  /** The activation is over; the next request makes a new one, which claims first if this one was fenced (J2). */
+  retire(activation: Activation, fenced: boolean): void
+  /** A send that met a fence: asks again, or answers `moved`. */
+  again(request: SendRequest): void
+}

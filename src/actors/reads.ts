@@ -1,0 +1,150 @@
+/**
+ * Answering from memory (DESIGN D11, J7): the memory must be proven the newest, recently or, for `strict`, since the question came;
+ * and what the answer shows must be durable before it leaves.
+ */
+import { fail, type Failure } from '../errors.ts'
+import type { Activation } from './activation.ts'
+import type { QueryCall, QueryOutcome, TopicCall, TopicOutcome, TopicState } from './calls.ts'
+import type { Host } from './host.ts'
+import type { ReadRequest } from './requests.ts'
+
+export function answerQuery(host: Host, activation: Activation, request: ReadRequest<QueryCall, QueryOutcome>): void {
+  const { call } = request
+  const query = activation.definition.queries.get(call.name)
+  if (query === undefined) {
+    request.answer(fail('unknown_query', `'${activation.definition.type}' has no query '${call.name}'`))
+    return
+  }
+  prove(host, activation, call.strict === true, call.atLeast ?? 0, request, () => {
+    const begunAt = host.clock.mono()
+    const answer = evaluate(() => query(activation.memory.state, call.args), call.name, host)
+    const tookMs = host.clock.mono() - begunAt
+    if (tookMs > host.options.turnBudgetMs) {
+      host.counters.slowTurns++
+      host.log.warn({ actor: activation.id, query: call.name, tookMs: Math.round(tookMs) }, 'a query ran over its time budget')
+    }
+    release(activation, request, typeof answer === 'string' ? { ok: true, json: answer, offset: activation.memory.offset } : answer)
+  })
+}
+
+/** `follow`: registers the subscriber at the moment the answer leaves, knowing what the answer shows. */
+export function answerTopic(
+  host: Host,
+  activation: Activation,
+  request: ReadRequest<TopicCall, TopicOutcome>,
+  follow: ((knows: number) => void) | null,
+): void {
+  const { call } = request
+  const topic = activation.definition.topics.get(call.topic)
+  if (topic === undefined) {
+    request.answer(fail('unknown_topic', `'${activation.definition.type}' has no topic '${call.topic}'`))
+    return
+  }
+  prove(host, activation, false, 0, request, () => {
+    const { memory, writer, definition } = activation
+    const json = topic.kind === 'view' ? activation.project(call.topic) : undefined
+    if (json === null) {
+      request.answer(fail('internal', `the view '${call.topic}' failed; the node’s log says more`))
+      return
+    }
+    const { offset } = memory
+    const state = (): TopicState => ({
+      ok: true,
+      kind: topic.kind,
+      journal: memory.journal,
+      epoch: writer.claimedEpoch,
+      offset,
+      changed: topic.kind === 'signal' ? (memory.marks?.get(call.topic) ?? 0) : offset,
+      oldest: oldestKept(definition.history, offset),
+      everyMs: topic.kind === 'log' ? 0 : (topic.everyMs ?? host.options.notifyEveryMs),
+      ...(json !== undefined && { json }),
+      ...(topic.kind === 'log' && { types: topic.types }),
+    })
+    activation.gate({
+      released: () => {
+        if (request.over) return
+        follow?.(offset)
+        request.answer(state())
+      },
+      moved: () => request.moved(),
+      failed: (failure) => request.failed(failure),
+    })
+  })
+}
+
+/** An estimate: emptied batches are whole, so a few more may still be there. */
+function oldestKept(history: Activation['definition']['history'], offset: number): number {
+  if (history === 'all') return 1
+  return history === 'none' ? offset + 1 : Math.max(1, offset - history.keep + 1)
+}
+
+function evaluate(run: () => unknown, name: string, host: Host): string | Failure {
+  try {
+    const value = run()
+    if (value instanceof Promise) {
+      value.catch(() => undefined)
+      return fail('internal', `the query '${name}' returned a promise: queries are synchronous`)
+    }
+    const json = (JSON.stringify(value) as string | undefined) ?? 'null'
+    return json.length > host.options.answerBytes
+      ? fail('too_large', `the answer has ${json.length} bytes; the limit is ${host.options.answerBytes}`)
+      : json
+  } catch (error) {
+    host.log.error({ query: name }, `a query threw: ${String(error)}`)
+    return fail('internal', `the query '${name}' failed; the node’s log says more`)
+  }
+}
+
+function release(activation: Activation, request: ReadRequest<QueryCall, QueryOutcome>, outcome: QueryOutcome): void {
+  activation.gate({
+    released: () => request.answer(outcome),
+    moved: () => request.moved(),
+    failed: (failure) => request.failed(failure),
+  })
+}
+
+/** Runs `then` when the memory is proven newest, at once if it is. */
+function prove<Call, Outcome>(
+  host: Host,
+  activation: Activation,
+  strict: boolean,
+  atLeast: number,
+  request: ReadRequest<Call, Outcome>,
+  then: () => void,
+): void {
+  const { writer } = activation
+  const fresh = host.clock.mono() - writer.proofAt < host.options.readProofMs
+  // A batch that is still open will be appended after now: its success is the proof, and the answer waits for it.
+  const byAppend = activation.definition.durability === 'event' && writer.hasDraft
+  if (byAppend || (!strict && fresh && atLeast <= activation.memory.offset)) {
+    then()
+    return
+  }
+  host.proofs.ask(activation.id, (answer) => {
+    if (request.over) return
+    if (answer === null) {
+      request.answer(
+        fail('store_unavailable', 'the store cannot prove this actor’s memory newest now: repeat later', { retryAfterMs: 500 }),
+      )
+      return
+    }
+    if (activation.over) {
+      request.moved()
+      return
+    }
+    // With a batch in flight the newest place may be that batch: its verdict tells.
+    writer.gateDurable({
+      released: () => {
+        if (answer.n > writer.n) {
+          activation.stale()
+          request.moved()
+          return
+        }
+        writer.proofAt = Math.max(writer.proofAt, answer.begunAt)
+        activation.offer({ run: then, moved: () => request.moved(), failed: (failure) => request.failed(failure) }, false)
+      },
+      moved: () => request.moved(),
+      failed: (failure) => request.failed(failure),
+    })
+  })
+}

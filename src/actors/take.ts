@@ -1,0 +1,253 @@
+/**
+ * Taking one event: from "is it new?" to an entry in the draft (DESIGN D1, D2, D4, J6, J7). One function a step, in their order.
+ * Nothing here waits: the outcome is decided now and told at the gate.
+ */
+import { fail, type Failure } from '../errors.ts'
+import type { Activation } from './activation.ts'
+import { Dedupe, type Answer, type FinalRefusal } from './dedupe.ts'
+import type { EventDefinition } from './define.ts'
+import { Effects } from './effects.ts'
+import type { Host } from './host.ts'
+import type { SendRequest } from './requests.ts'
+import { contentOf, dataOf, jsonOf, type Asks } from './turn.ts'
+
+/** A timer of the actor itself. */
+export interface TimerEvent {
+  readonly timer: string
+  readonly type: string
+  readonly json: string
+}
+
+interface Taken {
+  readonly type: string
+  readonly data: unknown
+  readonly json: string
+  readonly sender: string
+  /** Source or key; null for an event without identity. */
+  readonly source: string | null
+  /** 0 with a key. */
+  readonly seq: number
+  readonly base: number
+  readonly content: number
+  readonly request: SendRequest | null
+}
+
+export function takeEvent(activation: Activation, host: Host, from: SendRequest | TimerEvent): void {
+  const taken = 'timer' in from ? ofTimer(from) : ofRequest(activation, host, from)
+  if (taken === null) return
+  if (!isNew(activation, host, taken)) return
+  const event = activation.definition.events.get(taken.type)
+  if (event === undefined) {
+    refuse(activation, host, taken, {
+      code: 'unknown_event',
+      message: `'${activation.definition.type}' has no event '${taken.type}'`,
+      reason: '',
+    })
+    return
+  }
+  const valid = validate(event, taken)
+  if ('code' in valid) refuse(activation, host, taken, valid)
+  else turn(activation, host, valid, event)
+}
+
+function ofTimer({ timer, type, json }: TimerEvent): Taken {
+  return { type, data: dataOf(JSON.parse(json)), json, sender: `timer:${timer}`, source: null, seq: 0, base: 0, content: 0, request: null }
+}
+
+function ofRequest(activation: Activation, host: Host, request: SendRequest): Taken | null {
+  const { type, data, sender, source, seq, base, key } = request.call
+  let json: string
+  try {
+    json = jsonOf(data, type)
+  } catch (error) {
+    reject(activation, request, fail('invalid', `the data is not JSON: ${String(error)}`))
+    return null
+  }
+  if (json.length > host.options.eventBytes) {
+    reject(activation, request, fail('too_large', `the event has ${json.length} bytes; the limit is ${host.options.eventBytes}`))
+    return null
+  }
+  if (source !== undefined && seq !== undefined) {
+    const content = contentOf(type, json)
+    return { type, data, json, sender, source, seq, base: Math.min(base ?? seq, seq), content, request }
+  }
+  if (key !== undefined) return { type, data, json, sender, source: key, seq: 0, base: 0, content: contentOf(type, json), request }
+  return { type, data, json, sender, source: null, seq: 0, base: 0, content: 0, request }
+}
+
+/** Stands in for a table that was not needed yet; nothing is ever put into it. */
+const NOTHING_KNOWN = new Dedupe({ answersKept: 1, keysKept: 1, dedupeTtlMs: 1 })
+
+/** D1. Answers a repeat, a conflict or a hole, and says false. */
+function isNew(activation: Activation, host: Host, { source, seq, base, content, request, sender }: Taken): boolean {
+  if (request === null) return true
+  if (source !== null) {
+    const judgement = (activation.memory.dedupe ?? NOTHING_KNOWN).judge(source, seq, content, base)
+    switch (judgement.kind) {
+      case 'new':
+        break
+      case 'repeat':
+        host.counters.duplicates++
+        repeat(activation, request, judgement.answer)
+        return false
+      case 'old':
+        host.counters.duplicates++
+        request.outcome = { ok: true, offset: 0, durable: true, duplicate: true }
+        activation.writer.gateDurable(request)
+        return false
+      case 'conflict':
+        reject(activation, request, fail('conflict', 'this number or key was used before with other content'))
+        return false
+      case 'hole':
+        reject(activation, request, fail('out_of_order', `number ${judgement.next} is due`))
+        return false
+    }
+  }
+  return withinEffects(activation, host, request, sender)
+}
+
+/** The first answer again; it waits at the gate like the first (D1). */
+function repeat(activation: Activation, request: SendRequest, { offset, refusal, seq }: Answer): void {
+  request.outcome =
+    refusal === null
+      ? {
+          ok: true,
+          offset,
+          durable: offset <= activation.writer.durableOffset || activation.definition.durability === 'event',
+          duplicate: true,
+        }
+      : refusalFailure(refusal, seq === 0 ? null : seq + 1)
+  activation.gate(request)
+}
+
+/** D4: too many undelivered effects stop clients; actors and timers are always taken. */
+function withinEffects(activation: Activation, host: Host, request: SendRequest, sender: string): boolean {
+  const { effects } = activation.memory
+  if (effects === null || sender.startsWith('actor:')) return true
+  const { effectsPending, effectsPendingBytes } = host.options
+  if (effects.pending < effectsPending && effects.bytes < effectsPendingBytes) return true
+  reject(activation, request, fail('overloaded', 'this actor has too many undelivered sends: repeat later', { retryAfterMs: 500 }))
+  return false
+}
+
+function validate(event: EventDefinition<unknown, unknown, string>, taken: Taken): Taken | FinalRefusal {
+  if (event.schema === undefined) return taken
+  try {
+    const result = event.schema['~standard'].validate(taken.data)
+    if (result instanceof Promise)
+      return { code: 'internal', message: `the schema of '${taken.type}' is asynchronous: use a synchronous one`, reason: '' }
+    if (result.issues !== undefined) {
+      const said = result.issues.slice(0, 5).map(({ path, message }) => {
+        const at = path?.map((part) => (typeof part === 'object' ? String(part.key) : String(part))).join('.')
+        return at === undefined || at === '' ? message : `${at}: ${message}`
+      })
+      return { code: 'invalid', message: said.join('; ').slice(0, 512), reason: '' }
+    }
+    return result.value === taken.data ? taken : { ...taken, data: result.value, json: jsonOf(result.value, taken.type) }
+  } catch (error) {
+    return { code: 'internal', message: `the schema of '${taken.type}' threw: ${String(error).slice(0, 256)}`, reason: '' }
+  }
+}
+
+function turn(activation: Activation, host: Host, taken: Taken, event: EventDefinition<unknown, unknown, string>): void {
+  const { memory, id, key, definition } = activation
+  const at = Math.max(host.clock.now(), memory.lastAt)
+  const offset = memory.offset + 1
+  const begunAt = host.clock.mono()
+  const outcome = host.turn.run(definition, event, { id, key, now: at, offset, sender: taken.sender }, memory.state, taken.data)
+  const tookMs = host.clock.mono() - begunAt
+  if (tookMs > host.options.turnBudgetMs) {
+    host.counters.slowTurns++
+    host.log.warn({ actor: id, event: taken.type, tookMs: Math.round(tookMs) }, 'a reducer ran over its time budget')
+  }
+  switch (outcome.kind) {
+    case 'next':
+      record(activation, host, taken, outcome.state, outcome.asks, at)
+      return
+    case 'refused':
+      host.counters.refused++
+      refuse(activation, host, taken, {
+        code: 'refused',
+        message: outcome.message === '' ? outcome.reason : outcome.message,
+        reason: outcome.reason,
+      })
+      return
+    case 'threw':
+      host.counters.threw++
+      host.log.error({ actor: id, event: taken.type, offset }, `a reducer threw: ${describe(outcome.error)}`)
+      refuse(activation, host, taken, {
+        code: 'internal',
+        message: `the reducer of '${taken.type}' failed; nothing was recorded`,
+        reason: '',
+      })
+      activation.suspect()
+  }
+}
+
+function record(activation: Activation, host: Host, taken: Taken, state: unknown, asks: Asks | null, at: number): void {
+  const { memory, writer } = activation
+  const { draft } = writer
+  memory.state = state
+  memory.offset++
+  memory.lastAt = at
+  const { offset } = memory
+  const entry = { offset, type: taken.type, at, json: taken.json, sender: taken.sender }
+  draft.entry(entry, taken.source, taken.seq, taken.content)
+  remember(activation, host, taken, { seq: taken.seq, content: taken.content, offset, refusal: null }, at)
+  if (asks !== null) grant(activation, asks, offset)
+  host.counters.events++
+  activation.tookEntry(entry)
+  const { request } = taken
+  if (request === null) return
+  request.outcome = { ok: true, offset, durable: activation.definition.durability === 'event', duplicate: false }
+  activation.gate(request)
+}
+
+function grant(activation: Activation, asks: Asks, offset: number): void {
+  const { memory, writer } = activation
+  for (const topic of asks.notified) {
+    ;(memory.marks ??= new Map()).set(topic, offset)
+    writer.draft.mark(topic, offset)
+  }
+  for (const { to, type, json } of asks.sends) writer.draft.effect((memory.effects ??= new Effects()).begin(to, type, json))
+  for (const { name, due, type, json } of asks.timers) {
+    if (due === null) activation.dropTimer(name)
+    else activation.setTimer(name, { due, type, json })
+  }
+}
+
+/** D2: a final refusal uses up its number, without an entry, and leaves through the gate. */
+function refuse(activation: Activation, host: Host, taken: Taken, refusal: FinalRefusal): void {
+  const { source, seq, content, request } = taken
+  if (request === null) {
+    host.log.warn({ actor: activation.id, event: taken.type, code: refusal.code }, 'the event of a timer was refused; the timer is done')
+    return
+  }
+  if (source !== null) {
+    activation.writer.draft.refusal(source, seq, content, refusal.code, refusal.message, refusal.reason)
+    remember(activation, host, taken, { seq, content, offset: 0, refusal }, activation.memory.lastAt)
+  }
+  request.outcome = refusalFailure(refusal, seq === 0 ? null : seq + 1)
+  activation.gate(request)
+}
+
+function refusalFailure({ code, message, reason }: FinalRefusal, next: number | null): Failure {
+  return fail(code, message, { ...(reason !== '' && { reason }), ...(next !== null && { next }) })
+}
+
+/** A refusal that uses up nothing: it says which number is due (D2). */
+function reject(activation: Activation, request: SendRequest, failure: Failure): void {
+  const { source, seq, base } = request.call
+  if (source === undefined || seq === undefined) request.answer(failure)
+  else request.answer({ ...failure, next: activation.memory.dedupe?.next(source, base ?? seq) ?? base ?? seq })
+}
+
+function remember(activation: Activation, host: Host, { source, base }: Taken, answer: Answer, at: number): void {
+  if (source === null) return
+  activation.memory.dedupe ??= new Dedupe(host.options)
+  activation.memory.dedupe.remember(source, answer, at, base)
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}

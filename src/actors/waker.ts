@@ -1,0 +1,61 @@
+/**
+ * Waking (DESIGN D5): asks the store, again and again, for actors that owe something (a due timer, an undelivered send) and
+ * activates them. It never judges a hint by reading: a spurious one is harmless, a missing one is a lost promise.
+ */
+import type { Hint } from '../store/store.ts'
+import type { Host } from './host.ts'
+
+/** An actor that was woken and still has its hint is left alone for this long, so that a broken one is not tried all the time. */
+const REST_MS = 5_000
+const RESTING_MAX = 100_000
+
+export class Waker {
+  readonly #host: Host
+  readonly #wake: (hint: Hint) => void
+  readonly #resting = new Map<string, number>()
+  #after: Hint | undefined
+  #running = false
+
+  constructor(host: Host, wake: (hint: Hint) => void) {
+    this.#host = host
+    this.#wake = wake
+  }
+
+  start(): void {
+    this.#running = true
+    this.#scan()
+  }
+
+  stop(): void {
+    this.#running = false
+  }
+
+  #scan(): void {
+    if (!this.#running || this.#host.dead) return
+    const { wakeBatch } = this.#host.options
+    this.#host.store.hints(this.#host.clock.now(), wakeBatch, this.#after).then(
+      (hints) => {
+        if (!this.#running || this.#host.dead) return
+        const now = this.#host.clock.mono()
+        for (const hint of hints) if (this.#rested(hint.actor, now)) this.#wake(hint)
+        // A full page: there are more behind it. Otherwise begin again from the front, where new ones may have come.
+        this.#after = hints.length < wakeBatch ? undefined : hints.at(-1)
+        this.#later(this.#after === undefined ? this.#host.options.wakeScanMs : 1)
+      },
+      () => this.#later(this.#host.options.wakeScanMs),
+    )
+  }
+
+  #rested(actor: string, now: number): boolean {
+    const until = this.#resting.get(actor)
+    if (until !== undefined && until > now) return false
+    this.#resting.delete(actor)
+    this.#resting.set(actor, now + REST_MS)
+    if (this.#resting.size > RESTING_MAX) for (const oldest of this.#resting.keys()) return this.#resting.delete(oldest)
+    return true
+  }
+
+  #later(ms: number): void {
+    this.#host.clock.after(ms, () => this.#scan())
+  }
+}

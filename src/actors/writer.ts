@@ -1,0 +1,422 @@
+/**
+ * The writing side of an activation: the batch that is being filled, the one in flight, and what the store knows of this actor.
+ *
+ *  W1 At most one batch is in flight; until the store has answered for certain it is given again byte for byte, and nothing
+ *     else of this actor is appended, written or dropped (J4).
+ *  W2 The first batch after reading names the new owner: it is the claim (J2), and its place is the epoch.
+ *  W3 A gate item is released when all that the memory held when it came is durable (J7), at once for write-behind (J9).
+ *  W4 A snapshot is of the memory at the moment its batch was sealed, and is written after that batch is durable (J5).
+ *  W5 A wake-up hint goes with the batch that needs it; it is dropped only after a later durable batch of the own epoch after
+ *     which nothing is owed, or not so early (D5).
+ */
+import { fail, type Failure } from '../errors.ts'
+import type { Append, Hint, Verdict } from '../store/store.ts'
+import { FLAG_CLAIM, FLAG_CLEAN, sealBatch, type SealedBatch } from './batch.ts'
+import type { ActorDefinition } from './define.ts'
+import { Draft, type DraftEntry, type GateItem } from './draft.ts'
+import type { Effect } from './effects.ts'
+import type { Folded } from './fold.ts'
+import type { Host } from './host.ts'
+import { owedAt, type ActorMemory, type Timer } from './memory.ts'
+import { encodeSnapshot, type SnapshotHeader } from './snapshot.ts'
+
+/** The activation, as its writer sees it. */
+export interface WriterOwner {
+  readonly id: string
+  readonly definition: ActorDefinition
+  readonly memory: ActorMemory
+  /** A batch is durable and its gate was released. */
+  committed(flight: Flight): void
+  /** Another owner has written (J2). */
+  fenced(): void
+  /** The batch is durable, but the writer does not know where: read anew. */
+  lost(): void
+  /** The store certainly did not take the batch, for longer than patience. */
+  failed(failure: Failure): void
+}
+
+export interface Flight {
+  readonly append: Append
+  readonly epoch: number
+  readonly gate: GateItem[]
+  readonly entries: readonly DraftEntry[]
+  readonly marks: ReadonlyMap<string, number> | null
+  readonly effects: readonly Effect[] | null
+  readonly timers: ReadonlyMap<string, Timer | null> | null
+  /** The memory's newest offset when it was sealed. */
+  readonly offset: number
+  readonly snapshot: SealedBatch | null
+  readonly pages: ReadonlyMap<number, Uint8Array> | null
+  /** When the actor must wake, as of this batch; null for never. */
+  readonly owed: number | null
+  /** Monotonic. */
+  readonly begunAt: number
+  readonly closing: boolean
+}
+
+type AnsweredEffects = Map<string, { seq: number; refused: number }>
+
+export class Writer {
+  readonly #host: Host
+  readonly #owner: WriterOwner
+  /** Place, hash and ref of the newest batch known to be durable. */
+  n = 0
+  #hash: Uint8Array | null = null
+  #ref = 0
+  durableOffset = 0
+  /** Own epoch; 0 while this activation has not claimed. */
+  epoch = 0
+  /** Epoch of the newest claim, own or not. */
+  claimedEpoch = 0
+  /** When the last proof began that the memory is the newest (D11), monotonic. */
+  proofAt: number = -Infinity
+  #draft: Draft | null = null
+  #flight: Flight | null = null
+  #entriesSince = 0
+  #bytesSince = 0
+  #snapshotBytes = 0
+  #hint: Hint | null = null
+  #staleHints: Hint[] | null = null
+  #answered: AnsweredEffects | null = null
+  #flushTimed = false
+  #closing = false
+  #held = false
+  /** Something was answered that no durable batch marked clean covers (J9). */
+  unclean = false
+
+  constructor(host: Host, owner: WriterOwner) {
+    this.#host = host
+    this.#owner = owner
+  }
+
+  /** Takes up what was read. */
+  adopt(folded: Folded, claimed: boolean, begunAt: number): void {
+    this.epoch = claimed ? folded.epoch : 0
+    this.n = folded.n
+    this.durableOffset = folded.memory.offset
+    this.#hash = folded.hash
+    this.#ref = folded.ref
+    this.claimedEpoch = folded.epoch
+    this.#entriesSince = folded.entriesSince
+    this.#bytesSince = folded.bytesSince
+    this.#snapshotBytes = folded.snapshotBytes
+    if (folded.migrated) this.#entriesSince = Math.max(this.#entriesSince, this.#host.options.snapshotEntries) // J5
+    this.proofAt = begunAt
+    this.#answered = null
+    this.#closing = false
+    this.unclean = claimed && this.#writeBehind
+  }
+
+  get #writeBehind(): boolean {
+    return this.#owner.definition.durability !== 'event'
+  }
+
+  // ── The draft and the gate ───────────────────────────────────────────────────────────────────────────────────────
+
+  /** Nothing is open and nothing is in flight. */
+  get quiet(): boolean {
+    return this.#draft === null && this.#flight === null
+  }
+
+  /** What is not sealed yet; begun if need be. */
+  get draft(): Draft {
+    if (this.#draft === null) {
+      this.#draft = new Draft(this.#host.clock.mono())
+      this.#schedule()
+    }
+    return this.#draft
+  }
+
+  /** A batch will begin after now, so that its success proves the memory newest (D11). */
+  get hasDraft(): boolean {
+    return this.#draft !== null
+  }
+
+  get gated(): number {
+    return (this.#draft?.gate.length ?? 0) + (this.#flight?.gate.length ?? 0)
+  }
+
+  gate(item: GateItem): void {
+    if (this.#writeBehind) item.released()
+    else this.gateDurable(item)
+  }
+
+  /** Waits for durability, whatever the type's mode. */
+  gateDurable(item: GateItem): void {
+    if (this.#draft !== null) this.#draft.gate.push(item)
+    else if (this.#flight !== null) this.#flight.gate.push(item)
+    else item.released()
+  }
+
+  effectIsDurable(effect: Effect): boolean {
+    return this.#draft?.effects?.includes(effect) !== true && this.#flight?.effects?.includes(effect) !== true
+  }
+
+  /** D4: written with the next batch; until then a crash only means that the target hears it again. */
+  effectDone(to: string, seq: number, refused: boolean): void {
+    this.#answered ??= new Map()
+    const known = this.#answered.get(to)
+    this.#answered.set(to, { seq: Math.max(seq, known?.seq ?? 0), refused: (known?.refused ?? 0) + (refused ? 1 : 0) })
+  }
+
+  /** J9: the oldest entry that is not durable is older than twice the period. */
+  get late(): boolean {
+    const { durability } = this.#owner.definition
+    if (durability === 'event') return false
+    const oldest = this.#flight?.begunAt ?? this.#draft?.begunAt
+    return oldest !== undefined && this.#host.clock.mono() - oldest > 2 * durability.everyMs
+  }
+
+  /** Writes what is open now, also for write-behind. */
+  flush(): void {
+    if (this.#draft !== null && this.#flight === null) this.#host.committer.mark(this)
+  }
+
+  get inFlight(): boolean {
+    return this.#flight !== null
+  }
+
+  /** The memory's state is not to be trusted now: nothing is sealed (a snapshot would keep it) until `release`. */
+  hold(): void {
+    this.#held = true
+  }
+
+  release(): void {
+    this.#held = false
+    this.#schedule()
+  }
+
+  /** What was taken and is not sealed yet, oldest first. */
+  get open(): readonly DraftEntry[] {
+    return this.#draft?.entries ?? []
+  }
+
+  #schedule(): void {
+    if (this.#flight !== null || this.#draft === null) return
+    const { durability } = this.#owner.definition
+    if (durability === 'event' || this.#closing) {
+      this.#host.committer.mark(this)
+      return
+    }
+    if (this.#flushTimed) return
+    this.#flushTimed = true
+    const wait = this.#draft.begunAt + durability.everyMs - this.#host.clock.mono()
+    this.#host.clock.after(Math.max(0, wait), () => {
+      this.#flushTimed = false
+      if (!this.#host.dead) this.flush()
+    })
+  }
+
+  // ── Appending ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get #replaces(): boolean {
+    return this.#owner.definition.history === 'none'
+  }
+
+  /** For the committer: the batch in flight again (J4), or the draft, sealed (J3). */
+  seal(): Append | null {
+    if (this.#flight !== null) return this.#flight.append
+    const draft = this.#draft
+    if (draft === null || this.#held) return null
+    this.#draft = null
+    for (const [to, { seq, refused }] of this.#answered ?? []) draft.done(to, seq, refused)
+    this.#answered = null
+    const { id, memory, definition } = this.#owner
+    const n = this.n + 1
+    const claiming = this.epoch === 0
+    const clean = !this.#writeBehind || this.#closing
+    const header: SnapshotHeader = {
+      flags: (claiming ? FLAG_CLAIM : 0) | (clean ? FLAG_CLEAN : 0),
+      n,
+      epoch: claiming ? n : this.epoch, // J2
+      commitId: this.#host.newCommitId(),
+      previous: this.#hash,
+    }
+    const entries = draft.entries.length
+    const firstOffset = memory.offset - entries + 1
+    const now = this.#host.clock.now()
+    const sealed = this.#replaces
+      ? encodeSnapshot(header, memory, definition.version, now, true)
+      : sealBatch({ ...header, firstOffset, entries }, draft.body(claiming ? this.#host.owner : null, n === 1 ? memory.journal : null))
+    const snapshot = this.#snapshotDue(entries, sealed.bytes.length)
+      ? encodeSnapshot({ ...header, previous: sealed.hash }, memory, definition.version, now, false)
+      : null
+    const owed = owedAt(memory, now)
+    const mode = this.#replaces ? 'replace' : 'append'
+    const { commitId } = header
+    const hintDue = this.#hintFor(owed)
+    this.#flight = {
+      append: { actor: id, n, commitId, bytes: sealed.bytes, hash: sealed.hash, firstOffset, entries, mode, prevRef: this.#ref, hintDue },
+      epoch: header.epoch,
+      gate: draft.gate,
+      entries: draft.entries,
+      marks: draft.marks,
+      effects: draft.effects,
+      timers: draft.timers,
+      offset: memory.offset,
+      snapshot,
+      pages: snapshot === null ? null : (memory.dedupe?.senders.takeDirty() ?? null),
+      owed,
+      begunAt: this.#host.clock.mono(),
+      closing: this.#closing,
+    }
+    return this.#flight.append
+  }
+
+  /** W5: a hint is needed when there is none or it is too late; when closing, also when it would wake too early. */
+  #hintFor(owed: number | null): number | null {
+    if (owed === null) return null
+    if (this.#hint === null || this.#hint.due > owed) return owed
+    return this.#closing && this.#hint.due < owed ? owed : null
+  }
+
+  /** J5, with large snapshots written less often, so that writing them stays in proportion to what came since. */
+  #snapshotDue(entries: number, bytes: number): boolean {
+    if (this.#replaces) return false
+    const { snapshotEntries, snapshotBytes } = this.#host.options
+    const bytesSince = this.#bytesSince + bytes
+    if (bytesSince >= Math.max(snapshotBytes, this.#snapshotBytes)) return true
+    return this.#entriesSince + entries >= snapshotEntries && bytesSince * 4 >= this.#snapshotBytes
+  }
+
+  verdict(verdict: Verdict, ref: number): void {
+    const flight = this.#flight
+    if (flight === null) return
+    switch (verdict) {
+      case 'committed':
+        this.#committed(flight, ref, true)
+        return
+      case 'taken':
+        this.#taken(flight)
+        return
+      case 'unknown':
+        this.#host.counters.inDoubt++
+        return // the committer gives it again (J4)
+      case 'refused':
+        if (this.#host.clock.mono() - flight.begunAt >= this.#host.options.storePatienceMs)
+          this.#owner.failed(
+            fail('store_unavailable', 'the store does not take writes now, nothing was recorded: repeat later', { retryAfterMs: 1000 }),
+          )
+    }
+  }
+
+  /** J4: the place is taken. By our own earlier try, or by another owner? */
+  #taken(flight: Flight): void {
+    this.#host.store.read(this.#owner.id, flight.append.n).then(
+      (found) => {
+        if (this.#host.dead || this.#flight !== flight) return
+        if (found === null || !Buffer.from(found.commitId).equals(flight.append.commitId)) {
+          this.#owner.fenced()
+          return
+        }
+        this.#host.counters.settled++
+        this.#committed(flight, 0, false)
+        this.#owner.lost()
+      },
+      () => {
+        this.#host.clock.after(this.#host.options.storeRetryMs, () => {
+          if (!this.#host.dead && this.#flight === flight) this.#taken(flight)
+        })
+      },
+    )
+  }
+
+  #committed(flight: Flight, ref: number, refKnown: boolean): void {
+    const { append } = flight
+    this.#flight = null
+    this.n = append.n
+    this.durableOffset = flight.offset
+    this.#hash = append.hash
+    this.#ref = ref
+    this.epoch = flight.epoch
+    this.claimedEpoch = flight.epoch
+    this.#entriesSince += append.entries
+    this.#bytesSince += append.bytes.length
+    this.proofAt = flight.begunAt
+    if (flight.snapshot !== null && refKnown) this.#writeSnapshot(append, flight.snapshot, flight.offset, flight.pages)
+    this.#settleHints(flight)
+    if (flight.closing && this.#draft === null) this.unclean = false
+    for (const item of flight.gate) item.released()
+    this.#owner.committed(flight)
+    this.#schedule()
+  }
+
+  #writeSnapshot(
+    at: { readonly n: number; readonly hash: Uint8Array },
+    snapshot: SealedBatch,
+    offset: number,
+    pages: Flight['pages'],
+  ): void {
+    const actor = this.#owner.id
+    this.#host.counters.snapshots++
+    this.#host.committer.snapshot({
+      actor,
+      n: at.n,
+      hash: at.hash,
+      bytes: snapshot.bytes,
+      offset,
+      ref: this.#ref,
+      pages: pages ?? new Map(),
+    })
+    this.#entriesSince = 0
+    this.#bytesSince = 0
+    this.#snapshotBytes = snapshot.bytes.length
+    const { history } = this.#owner.definition
+    if (typeof history === 'object' && offset > history.keep) this.#host.committer.trim({ actor, belowOffset: offset - history.keep + 1 })
+  }
+
+  // ── Hints and the end ────────────────────────────────────────────────────────────────────────────────────────────
+
+  #settleHints({ append, owed }: Flight): void {
+    const old = this.#hint
+    if (append.hintDue !== null) {
+      this.#hint = { actor: append.actor, n: append.n, due: append.hintDue }
+      if (old !== null) this.#host.committer.drop(old)
+    } else if (owed === null && old !== null) {
+      this.#hint = null
+      this.#host.committer.drop(old)
+    }
+    for (const hint of this.#staleHints ?? []) this.#host.committer.drop(hint)
+    this.#staleHints = null
+  }
+
+  /** The scanner found this hint in the store. */
+  adoptHint(hint: Hint): void {
+    const known = (other: Hint | null): boolean => other !== null && other.n === hint.n && other.due === hint.due
+    if (known(this.#hint) || (this.#flight?.append.n === hint.n && this.#flight.append.hintDue === hint.due)) return
+    if (this.#hint === null) this.#hint = hint
+    else if (!(this.#staleHints ?? []).some(known)) (this.#staleHints ??= []).push(hint)
+  }
+
+  /**
+   * Prepares the end of the activation. 'ready': nothing is left to write but perhaps the snapshot. 'writing': a last batch is on
+   * its way (effects answered, hints to drop or to set, the clean end of write-behind); nothing may be taken until it is durable.
+   */
+  close(): 'ready' | 'writing' | 'busy' {
+    if (!this.quiet) return 'busy'
+    const { memory } = this.#owner
+    const owed = owedAt(memory, this.#host.clock.now())
+    const hintIsRight = this.#hint === null ? owed === null || this.epoch === 0 : owed !== null && this.#hint.due >= owed
+    if (this.#answered === null && this.#staleHints === null && hintIsRight && !this.unclean) return 'ready'
+    this.#closing = true
+    void this.draft
+    return 'writing'
+  }
+
+  /** Nothing but claims came since the last: then there is nothing to write (J5). */
+  snapshotAtEnd(): void {
+    if (this.#replaces || this.epoch === 0 || this.#hash === null || this.#entriesSince === 0) return
+    const { memory, definition } = this.#owner
+    const header = { flags: FLAG_CLEAN, n: this.n, epoch: this.epoch, commitId: this.#host.newCommitId(), previous: this.#hash }
+    const snapshot = encodeSnapshot(header, memory, definition.version, this.#host.clock.now(), false)
+    this.#writeSnapshot({ n: this.n, hash: this.#hash }, snapshot, memory.offset, memory.dedupe?.senders.takeDirty() ?? null)
+  }
+
+  /** The activation is over. What was at the gate, oldest first; the committer gets nothing more. */
+  abandon(): GateItem[] {
+    const gate = [...(this.#flight?.gate ?? []), ...(this.#draft?.gate ?? [])]
+    this.#flight = null
+    this.#draft = null
+    return gate
+  }
+}

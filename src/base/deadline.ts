@@ -1,0 +1,89 @@
+/**
+ * Deadlines of many short waits, cheaply: waits of the same length expire in the order they began, so each length has one
+ * doubly linked list and the whole has one timer. O(1) to begin and to end a wait; no timer object per request.
+ */
+import type { Clock } from './clock.ts'
+
+/** Something that waits. `expired` is called at most once, unless `end` was called before. */
+export interface Waiting {
+  expired(): void
+  /** Owned by Deadlines. */
+  link: DeadlineLink | null
+}
+
+export interface DeadlineLink {
+  readonly list: DeadlineList
+  readonly at: number
+  readonly waiting: Waiting
+  before: DeadlineLink | null
+  after: DeadlineLink | null
+}
+
+interface DeadlineList {
+  readonly lengthMs: number
+  first: DeadlineLink | null
+  last: DeadlineLink | null
+}
+
+/** Lengths are rounded up to one of few, so that a caller who varies them cannot make a list for each. */
+export function roundedLength(ms: number): number {
+  if (ms <= 10) return 10
+  const step = 10 ** Math.max(1, Math.floor(Math.log10(ms)) - 1)
+  return Math.ceil(ms / step) * step
+}
+
+export class Deadlines {
+  readonly #clock: Clock
+  readonly #lists = new Map<number, DeadlineList>()
+  #wakeAt = Infinity
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  begin(waiting: Waiting, ms: number): void {
+    const lengthMs = roundedLength(ms)
+    let list = this.#lists.get(lengthMs)
+    if (list === undefined) {
+      list = { lengthMs, first: null, last: null }
+      this.#lists.set(lengthMs, list)
+    }
+    const link: DeadlineLink = { list, at: this.#clock.mono() + lengthMs, waiting, before: list.last, after: null }
+    if (list.last === null) list.first = link
+    else list.last.after = link
+    list.last = link
+    waiting.link = link
+    this.#wake(link.at)
+  }
+
+  end(waiting: Waiting): void {
+    const { link } = waiting
+    if (link === null) return
+    waiting.link = null
+    if (link.before === null) link.list.first = link.after
+    else link.before.after = link.after
+    if (link.after === null) link.list.last = link.before
+    else link.after.before = link.before
+  }
+
+  #wake(at: number): void {
+    if (at >= this.#wakeAt) return
+    this.#wakeAt = at
+    this.#clock.after(at - this.#clock.mono(), () => this.#expire(at))
+  }
+
+  #expire(wokenAt: number): void {
+    if (wokenAt === this.#wakeAt) this.#wakeAt = Infinity
+    const now = this.#clock.mono()
+    let next = Infinity
+    for (const list of this.#lists.values()) {
+      while (list.first !== null && list.first.at <= now) {
+        const { waiting } = list.first
+        this.end(waiting)
+        waiting.expired()
+      }
+      if (list.first !== null) next = Math.min(next, list.first.at)
+    }
+    if (next < Infinity) this.#wake(next)
+  }
+}
