@@ -99,6 +99,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
       at: this.#host.clock.now(),
       mode: this.definition.history === 'none' ? 'replace' : 'append',
       clean: this.definition.durability === 'event',
+      firstJournal: this.#host.firstJournal,
       journal: this.#host.newJournal(),
     }
   }
@@ -126,6 +127,8 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
         this.#broken(outcome.why)
         return
       case 'folded':
+        // Under another journal id offsets name other entries: subscribers must subscribe again to take it (D8).
+        if (this.memory !== NO_MEMORY && this.memory.journal !== outcome.memory.journal) this.#endTopics()
         this.memory = outcome.memory
         this.writer.adopt(outcome, claimed, begunAt)
         this.#host.counters.activated++
@@ -144,7 +147,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
 
   #foldParts(): FoldParts {
     const { id, key, definition } = this
-    return { id, key, definition, limits: this.#host.options, turn: this.#host.turn, journal: this.#host.newJournal() }
+    return { id, key, definition, limits: this.#host.options, turn: this.#host.turn, journal: this.#host.firstJournal }
   }
 
   /** J8: nothing is skipped; who asks gets `internal` until code or journal is mended. */
@@ -234,11 +237,11 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
   }
 
   /** An entry is in the memory and in the draft. Write-behind shows it at once (J9). */
-  tookEntry(entry: DraftEntry): void {
+  tookEntry(entry: DraftEntry, marks: ReadonlyMap<string, number> | null): void {
     if (this.#host.check) deepFreeze(this.memory.state)
     if (this.definition.durability === 'event') return
     this.writer.unclean = true
-    this.#topics?.durable([entry], this.writer.draft.marks)
+    this.#topics?.durable([entry], marks)
   }
 
   setTimer(name: string, timer: Timer): void {
@@ -367,6 +370,9 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
       case 'writing':
         this.#life = 'closing'
         return false
+      case 'claim':
+        this.load(true)
+        return false
       case 'ready':
         this.#finish()
         return true
@@ -399,12 +405,16 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
     this.#mailbox = null
     this.#host.delivery.forget(this)
     this.#host.retire(this, fenced)
-    const topics = this.#topics
-    this.#topics = null
     for (const item of [...gate, ...waiting]) {
       if (failure === null) item.moved()
       else item.failed(failure)
     }
+    this.#endTopics()
+  }
+
+  #endTopics(): void {
+    const topics = this.#topics
+    this.#topics = null
     topics?.end()
   }
 }

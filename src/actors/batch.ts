@@ -34,7 +34,7 @@ export type EntryBody = readonly [
 ]
 
 /** A final refusal (D2): uses up its sequence without an entry. */
-export type RefusalBody = readonly [source: string, seq: number, content: number, code: string, message: string, reason: string]
+export type RefusalBody = readonly [source: string, seq: number, content: number, code: string, message: string, reason: string, at: number]
 
 /** An effect (D4): number `seq` of this actor to `to`. */
 export type EffectBody = readonly [to: string, seq: number, type: string, data: unknown]
@@ -141,7 +141,7 @@ export function makeClaim(claim: Claim, newest: { readonly n: number; readonly b
   if (newest !== null && before === null) throw new TypeError(`the newest batch (place ${newest.n}) is not a batch of this format`)
   const firstOffset = before === null ? 1 : before.firstOffset + before.entries
   const clean = before !== null && (before.flags & FLAG_CLEAN) !== 0
-  const body: BatchBody = clean ? { o: claim.owner } : { o: claim.owner, j: claim.journal }
+  const body: BatchBody = clean ? { o: claim.owner } : { o: claim.owner, j: newest === null ? claim.firstJournal : claim.journal }
   const sealed = sealBatch(
     {
       flags: flagsOf(claim),

@@ -101,6 +101,7 @@ export class Committer {
       trims: this.#trims.splice(0, commitBatches),
     }
     if (appends.length === 0 && group.snapshots.length === 0 && group.dropHints.length === 0 && group.trims.length === 0) {
+      this.#failingSince = null // nothing is left that could fail: the next to come finds out
       this.#settle()
       return
     }

@@ -103,7 +103,9 @@ export type Durability = 'event' | { readonly everyMs: number }
 /** `'all'`: for ever. `{ keep }`: so many entries. `'none'`: the state only (J10). */
 export type History = 'all' | 'none' | { readonly keep: number }
 
-type SignalNames<Topics> = { [Name in keyof Topics]: Topics[Name] extends SignalTopic ? Name : never }[keyof Topics] & string
+type SignalNames<Topics> = string extends keyof Topics
+  ? never
+  : { [Name in keyof Topics]: Topics[Name] extends SignalTopic ? Name : never }[keyof Topics] & string
 
 /** The data of each event: from its schema, else from the annotation of its reducer. */
 type EventData<BySchema, Events> = {
@@ -116,6 +118,10 @@ type EventData<BySchema, Events> = {
       : never
     : BySchema[Name]
 }
+
+/** None were named: then there are none. */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type
+type Named<Parts> = string extends keyof Parts ? {} : Parts
 
 /** What `actor()` takes. */
 export interface ActorOptions<State, BySchema, Events, Topics, Queries> {
@@ -175,13 +181,13 @@ export function actor<
   BySchema,
   Events,
   // eslint-disable-next-line @typescript-eslint/no-empty-object-type
-  Topics extends Readonly<Record<string, Topic<State>>> = {},
+  Topics extends Readonly<Record<string, Topic<State>>>,
   // eslint-disable-next-line @typescript-eslint/no-explicit-any, @typescript-eslint/no-empty-object-type
-  Queries extends Readonly<Record<string, (state: State, args: any) => unknown>> = {},
+  Queries extends Readonly<Record<string, (state: State, args: any) => unknown>>,
 >(
   type: Type,
   options: ActorOptions<State, BySchema, Events, Topics, Queries>,
-): ActorDefinition<Type, State, EventData<BySchema, Events>, Topics, Queries> {
+): ActorDefinition<Type, State, EventData<BySchema, Events>, Named<Topics>, Named<Queries>> {
   const where = `actor('${type}')`
   if (!isActorType(type)) throw new TypeError(`${where}: a type is a letter and up to 63 letters, digits, _ . or -`)
   if (typeof options.state !== 'function') throw new TypeError(`${where}: state must be a function that returns the first state`)

@@ -3,6 +3,7 @@
  * sealing makes it bytes and nothing joins it after.
  */
 import type { Failure } from '../errors.ts'
+import type { FinalRefusal } from './dedupe.ts'
 import type { Effect } from './effects.ts'
 import type { Timer } from './memory.ts'
 
@@ -56,8 +57,8 @@ export class Draft {
     this.#entries = this.#entries === '' ? text : `${this.#entries},${text}`
   }
 
-  refusal(source: string, seq: number, content: number, code: string, message: string, reason: string): void {
-    const text = JSON.stringify([source, seq, content, code, message, reason])
+  refusal(source: string, seq: number, content: number, { code, message, reason }: FinalRefusal, at: number): void {
+    const text = JSON.stringify([source, seq, content, code, message, reason, at])
     this.#refusals = this.#refusals === '' ? text : `${this.#refusals},${text}`
   }
 

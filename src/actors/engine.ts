@@ -50,6 +50,8 @@ export interface EngineParts {
   readonly options: Options
   readonly node: string
   readonly generation: number
+  /** An id that the store keeps and another store has not: the first journal id of its actors. */
+  readonly storeId: string
   /** Fold twice, freeze states, and report impure reducers (J8): for `dev` and `troupe/testing`. */
   readonly check: boolean
 }
@@ -93,7 +95,8 @@ class ActorEngine implements Engine, Host {
   readonly options: Options
   readonly check: boolean
   readonly owner: string
-  readonly turn: TurnContext = new TurnContext()
+  readonly firstJournal: string
+  readonly turn: TurnContext
   readonly counters: Counters = new Counters()
   readonly deadlines: Deadlines
   readonly committer: Committer
@@ -117,6 +120,8 @@ class ActorEngine implements Engine, Host {
     this.options = parts.options
     this.check = parts.check
     this.owner = `${parts.node}@${parts.generation}`
+    this.firstJournal = parts.storeId
+    this.turn = new TurnContext((type) => parts.app.byType.has(type))
     this.#commitIdPrefix = parts.random.bytes(10)
     this.deadlines = new Deadlines(parts.clock)
     this.committer = new Committer(this)

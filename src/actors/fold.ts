@@ -113,12 +113,8 @@ function foldBatch(memory: ActorMemory, body: BatchBody, parts: FoldParts): stri
     if (source !== undefined)
       dedupeOf(memory, parts.limits).remember(source, { seq: seq ?? 0, content: content ?? 0, offset, refusal: null }, at)
   }
-  for (const [source, seq, content, code, message, reason] of body.r ?? [])
-    dedupeOf(memory, parts.limits).remember(
-      source,
-      { seq, content, offset: 0, refusal: { code: code as ErrorCode, message, reason } },
-      memory.lastAt,
-    )
+  for (const [source, seq, content, code, message, reason, at] of body.r ?? [])
+    dedupeOf(memory, parts.limits).remember(source, { seq, content, offset: 0, refusal: { code: code as ErrorCode, message, reason } }, at)
   foldRest(memory, body)
   return null
 }
@@ -126,7 +122,13 @@ function foldBatch(memory: ActorMemory, body: BatchBody, parts: FoldParts): stri
 /** The state after more entries that are not in the store yet; or what is wrong. For reading a state anew under an open batch. */
 export function foldEntries(
   state: unknown,
-  entries: readonly { readonly offset: number; readonly type: string; readonly at: number; readonly json: string; readonly sender: string }[],
+  entries: readonly {
+    readonly offset: number
+    readonly type: string
+    readonly at: number
+    readonly json: string
+    readonly sender: string
+  }[],
   { definition, id, key, turn }: FoldParts,
 ): { readonly state: unknown } | { readonly wrong: string } {
   let next = state

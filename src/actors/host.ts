@@ -32,6 +32,8 @@ export interface Host {
   readonly counters: Counters
   /** The engine was killed: nothing may happen any more. */
   readonly dead: boolean
+  /** Journal id of actors that never had one: the store's. */
+  readonly firstJournal: string
   newCommitId(): Uint8Array
   newJournal(): string
   /** The activation is over; the next request makes a new one, which claims first if this one was fenced (J2). */

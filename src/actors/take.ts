@@ -69,7 +69,7 @@ function ofRequest(activation: Activation, host: Host, request: SendRequest): Ta
   }
   if (source !== undefined && seq !== undefined) {
     const content = contentOf(type, json)
-    return { type, data, json, sender, source, seq, base: Math.min(base ?? seq, seq), content, request }
+    return { type, data, json, sender, source, seq, base: Math.min(base ?? 1, seq), content, request }
   }
   if (key !== undefined) return { type, data, json, sender, source: key, seq: 0, base: 0, content: contentOf(type, json), request }
   return { type, data, json, sender, source: null, seq: 0, base: 0, content: 0, request }
@@ -194,16 +194,17 @@ function record(activation: Activation, host: Host, taken: Taken, state: unknown
   const entry = { offset, type: taken.type, at, json: taken.json, sender: taken.sender }
   draft.entry(entry, taken.source, taken.seq, taken.content)
   remember(activation, host, taken, { seq: taken.seq, content: taken.content, offset, refusal: null }, at)
-  if (asks !== null) grant(activation, asks, offset)
+  const marks = asks === null ? null : grant(activation, asks, offset)
   host.counters.events++
-  activation.tookEntry(entry)
+  activation.tookEntry(entry, marks)
   const { request } = taken
   if (request === null) return
   request.outcome = { ok: true, offset, durable: activation.definition.durability === 'event', duplicate: false }
   activation.gate(request)
 }
 
-function grant(activation: Activation, asks: Asks, offset: number): void {
+/** Does what the turn asked for; returns the topics it marked. */
+function grant(activation: Activation, asks: Asks, offset: number): ReadonlyMap<string, number> {
   const { memory, writer } = activation
   for (const topic of asks.notified) {
     ;(memory.marks ??= new Map()).set(topic, offset)
@@ -214,6 +215,7 @@ function grant(activation: Activation, asks: Asks, offset: number): void {
     if (due === null) activation.dropTimer(name)
     else activation.setTimer(name, { due, type, json })
   }
+  return new Map(asks.notified.map((topic) => [topic, offset]))
 }
 
 /** D2: a final refusal uses up its number, without an entry, and leaves through the gate. */
@@ -224,8 +226,9 @@ function refuse(activation: Activation, host: Host, taken: Taken, refusal: Final
     return
   }
   if (source !== null) {
-    activation.writer.draft.refusal(source, seq, content, refusal.code, refusal.message, refusal.reason)
-    remember(activation, host, taken, { seq, content, offset: 0, refusal }, activation.memory.lastAt)
+    const at = Math.max(host.clock.now(), activation.memory.lastAt)
+    activation.writer.draft.refusal(source, seq, content, refusal, at)
+    remember(activation, host, taken, { seq, content, offset: 0, refusal }, at)
   }
   request.outcome = refusalFailure(refusal, seq === 0 ? null : seq + 1)
   activation.gate(request)
@@ -239,7 +242,7 @@ function refusalFailure({ code, message, reason }: FinalRefusal, next: number | 
 function reject(activation: Activation, request: SendRequest, failure: Failure): void {
   const { source, seq, base } = request.call
   if (source === undefined || seq === undefined) request.answer(failure)
-  else request.answer({ ...failure, next: activation.memory.dedupe?.next(source, base ?? seq) ?? base ?? seq })
+  else request.answer({ ...failure, next: activation.memory.dedupe?.next(source, base ?? 1) ?? base ?? 1 })
 }
 
 function remember(activation: Activation, host: Host, { source, base }: Taken, answer: Answer, at: number): void {

@@ -36,9 +36,14 @@ export class TurnContext implements ReduceContext {
   now = 0
   offset = 0
   sender = ''
+  readonly #knowsType: (type: string) => boolean
   #definition: ActorDefinition | null = null
   #asks: Asks | null = null
   #random: Random | null = null
+
+  constructor(knowsType: (type: string) => boolean) {
+    this.#knowsType = knowsType
+  }
 
   run(
     definition: ActorDefinition,
@@ -89,6 +94,7 @@ export class TurnContext implements ReduceContext {
     const id = typeof to === 'string' ? to : to.id
     const parsed = parseActorId(id)
     if ('wrong' in parsed) throw new TypeError(`ctx.send: '${id}': ${parsed.wrong}`)
+    if (!this.#knowsType(parsed.type)) throw new TypeError(`ctx.send: '${id}': the app has no actor type '${parsed.type}'`)
     this.#wanted().sends.push({ to: id, type, json: jsonOf(data, 'ctx.send') })
   }
 

@@ -49,7 +49,8 @@ export interface Flight {
   readonly pages: ReadonlyMap<number, Uint8Array> | null
   /** When the actor must wake, as of this batch; null for never. */
   readonly owed: number | null
-  /** Monotonic. */
+  /** When its first entry was taken, and when it was sealed; monotonic. */
+  readonly openedAt: number
   readonly begunAt: number
   readonly closing: boolean
 }
@@ -163,7 +164,7 @@ export class Writer {
   get late(): boolean {
     const { durability } = this.#owner.definition
     if (durability === 'event') return false
-    const oldest = this.#flight?.begunAt ?? this.#draft?.begunAt
+    const oldest = this.#flight?.openedAt ?? this.#draft?.begunAt
     return oldest !== undefined && this.#host.clock.mono() - oldest > 2 * durability.everyMs
   }
 
@@ -257,6 +258,7 @@ export class Writer {
       snapshot,
       pages: snapshot === null ? null : (memory.dedupe?.senders.takeDirty() ?? null),
       owed,
+      openedAt: draft.begunAt,
       begunAt: this.#host.clock.mono(),
       closing: this.#closing,
     }
@@ -391,13 +393,15 @@ export class Writer {
   /**
    * Prepares the end of the activation. 'ready': nothing is left to write but perhaps the snapshot. 'writing': a last batch is on
    * its way (effects answered, hints to drop or to set, the clean end of write-behind); nothing may be taken until it is durable.
+   * 'claim': that batch needs a claim first (J9).
    */
-  close(): 'ready' | 'writing' | 'busy' {
+  close(): 'ready' | 'writing' | 'claim' | 'busy' {
     if (!this.quiet) return 'busy'
     const { memory } = this.#owner
     const owed = owedAt(memory, this.#host.clock.now())
     const hintIsRight = this.#hint === null ? owed === null || this.epoch === 0 : owed !== null && this.#hint.due >= owed
     if (this.#answered === null && this.#staleHints === null && hintIsRight && !this.unclean) return 'ready'
+    if (this.epoch === 0 && this.#writeBehind) return 'claim'
     this.#closing = true
     void this.draft
     return 'writing'

@@ -136,7 +136,9 @@ export interface Claim {
   readonly mode: 'append' | 'replace'
   /** Whether nothing is answered beyond the claim before the next batch is durable: true for durability 'event' (J9). */
   readonly clean: boolean
-  /** Journal id to use if this actor has none, or if its last end was not clean (J9). */
+  /** Journal id for an actor that never had one: the same for all actors of this store, so that it is known before the first write. */
+  readonly firstJournal: string
+  /** Journal id to use if the actor's last end was not clean (J9). */
   readonly journal: string
 }
 
