@@ -215,6 +215,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
   #mustClaimFirst(task: Task): boolean {
     if (this.definition.durability === 'event' || this.writer.epoch !== 0) return false
     this.#wait(task)
+    this.#host.delivery.forget(this) // answers that come meanwhile find nobody; it begins again after
     this.load(true)
     return true
   }
@@ -289,6 +290,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
     this.memory.state = again.state
     this.#life = 'live'
     this.writer.release()
+    this.#topics?.resume()
     this.#runMailbox()
   }
 
@@ -346,6 +348,11 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
     if (this.#topics?.count === 0) this.#topics = null
   }
 
+  /** Whether the memory's state may be shown: not after a reducer threw, until it is read anew. */
+  get showable(): boolean {
+    return this.#life !== 'settling'
+  }
+
   project(topic: string): string | null {
     const definition = this.definition.topics.get(topic)
     if (definition?.kind !== 'view') return null
@@ -371,6 +378,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
         this.#life = 'closing'
         return false
       case 'claim':
+        this.#host.delivery.forget(this)
         this.load(true)
         return false
       case 'ready':

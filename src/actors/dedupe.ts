@@ -4,7 +4,7 @@
  *
  *  - A session or service names a source and a contiguous sequence. Only the next number is new; a repeat gets the first answer.
  *  - A key stands alone. A repeat gets the first answer.
- *  - A sender actor is remembered by one number, for ever, in pages (pages.ts).
+ *  - A sender actor is remembered by one number, for ever, in pages (pages.ts), and by which of those it may still ask about were refused.
  *  - The same number or key with other content is a conflict: `content` is a hash of (type, data).
  */
 import type { ErrorCode } from '../errors.ts'
@@ -52,6 +52,8 @@ export interface DedupeSnapshot {
   readonly k: readonly (readonly [string, number, AnswerTuple])[]
   /** Sender actors, where they are not in pages: in the one record of a 'replace' actor. */
   readonly a?: readonly (readonly [string, number])[]
+  /** Refusals of sender actors. */
+  readonly r?: readonly (readonly [string, readonly AnswerTuple[]])[]
 }
 type AnswerTuple = readonly [seq: number, content: number, offset: number, refusal?: readonly [ErrorCode, string, string]]
 
@@ -68,6 +70,8 @@ export class Dedupe {
   readonly #sources = new Map<string, Source>()
   readonly #keys = new Map<string, { usedAt: number; answer: Answer }>()
   readonly senders: SenderPages
+  /** Final refusals of sender actors' numbers, until `base` says that they arrived. */
+  readonly #refusedSenders = new Map<string, Answer[]>()
 
   constructor(limits: DedupeLimits, senders: SenderPages = new SenderPages()) {
     this.#limits = limits
@@ -87,7 +91,9 @@ export class Dedupe {
     if (isActorSource(source)) {
       const last = Math.max(this.senders.last(source), base - 1)
       if (seq === last + 1) return NEW
-      return seq <= last ? OLD : { kind: 'hole', next: last + 1 }
+      if (seq > last) return { kind: 'hole', next: last + 1 }
+      const refused = this.#refusedSenders.get(source)?.find((answer) => answer.seq === seq)
+      return refused === undefined ? OLD : { kind: 'repeat', answer: refused }
     }
     const known = this.#sources.get(source)
     if (known === undefined) return seq === base ? NEW : { kind: 'hole', next: base }
@@ -115,6 +121,7 @@ export class Dedupe {
     }
     if (isActorSource(source)) {
       this.senders.set(source, Math.max(this.senders.last(source), answer.seq))
+      this.#rememberRefusals(source, answer, base)
       return
     }
     const known = this.#sources.get(source)
@@ -147,6 +154,9 @@ export class Dedupe {
 
   snapshot(withSenders: boolean): DedupeSnapshot {
     return {
+      ...(this.#refusedSenders.size > 0 && {
+        r: Array.from(this.#refusedSenders, ([source, answers]) => [source, answers.map(toTuple)] as const),
+      }),
       ...(withSenders && this.senders.size > 0 && { a: this.senders.all() }),
       s: Array.from(this.#sources, ([source, { last, usedAt, answers }]) => [source, last, usedAt, answers.map(toTuple)] as const),
       k: Array.from(this.#keys, ([key, { usedAt, answer }]) => [key, usedAt, toTuple(answer)] as const),
@@ -159,8 +169,16 @@ export class Dedupe {
     for (const [source, seq] of stored?.a ?? []) dedupe.senders.set(source, seq)
     for (const [source, last, usedAt, answers] of stored?.s ?? [])
       dedupe.#sources.set(source, { last, usedAt, answers: answers.map(fromTuple) })
+    for (const [source, answers] of stored?.r ?? []) dedupe.#refusedSenders.set(source, answers.map(fromTuple))
     for (const [key, usedAt, answer] of stored?.k ?? []) dedupe.#keys.set(key, { usedAt, answer: fromTuple(answer) })
     return dedupe
+  }
+
+  #rememberRefusals(source: string, answer: Answer, base: number): void {
+    const kept = (this.#refusedSenders.get(source) ?? []).filter(({ seq }) => seq >= base)
+    if (answer.refusal !== null) kept.push(answer)
+    if (kept.length > 0) this.#refusedSenders.set(source, kept)
+    else this.#refusedSenders.delete(source)
   }
 
   #forgetOldestKey(): void {

@@ -3,6 +3,7 @@
  * failing target holds back only its own channel. Runs for activations in memory; waker.ts brings back those that died owing.
  *
  *  - Up to WINDOW effects of a channel are under way at once; the target takes them only in order (D1).
+ *  - Effects are done in order, each by its own answer.
  *  - An answer is final when it is good, or says that its number is used up (`next` above it, D2).
  */
 import { backoffMs } from '../base/backoff.ts'
@@ -29,6 +30,8 @@ interface Channel {
   /** Highest number under way or answered in this try. */
   sent: number
   underWay: number
+  /** Final answers that came before an older one's: whether they were refusals. Counted when their turn comes. */
+  readonly early: Map<number, boolean>
   attempt: number
   resting: boolean
 }
@@ -49,7 +52,7 @@ export class Delivery {
     let channels = this.#channels.get(owner)
     if (channels === undefined) this.#channels.set(owner, (channels = new Map()))
     let channel = channels.get(target)
-    if (channel === undefined) channels.set(target, (channel = { sent: 0, underWay: 0, attempt: 0, resting: false }))
+    if (channel === undefined) channels.set(target, (channel = { sent: 0, underWay: 0, early: new Map(), attempt: 0, resting: false }))
     this.#pump(owner, target, channel)
   }
 
@@ -69,7 +72,7 @@ export class Delivery {
     // By number, not by place: an answer during this loop takes effects off the front.
     for (const effect of [...pending]) {
       if (channel.underWay >= WINDOW || channel.resting) return
-      if (effect.seq <= channel.sent) continue
+      if (effect.seq <= channel.sent || channel.early.has(effect.seq)) continue
       if (!owner.effectIsDurable(effect)) return
       channel.sent = effect.seq
       channel.underWay++
@@ -95,7 +98,13 @@ export class Delivery {
     if (outcome.ok || (outcome.next !== undefined && outcome.next > effect.seq)) {
       channel.attempt = 0
       this.#host.counters[outcome.ok ? 'effectsDelivered' : 'effectsRefused']++
-      owner.effectDone(effect, !outcome.ok)
+      channel.early.set(effect.seq, !outcome.ok)
+      for (let oldest = owner.effectsTo(target)[0]; oldest !== undefined; oldest = owner.effectsTo(target)[0]) {
+        const refused = channel.early.get(oldest.seq)
+        if (refused === undefined) break
+        channel.early.delete(oldest.seq)
+        owner.effectDone(oldest, refused)
+      }
       this.#pump(owner, target, channel)
       return
     }

@@ -316,6 +316,10 @@ class ActorEngine implements Engine, Host {
   }
 
   stats(): EngineStats {
-    return { activations: this.#directory.size, pendingEvents: this.#pendingEvents, counters: { ...this.counters } }
+    return {
+      activations: this.#directory.size,
+      pendingEvents: this.#pendingEvents,
+      counters: Object.fromEntries(Object.entries(this.counters)) as Record<string, number>,
+    }
   }
 }

@@ -117,7 +117,13 @@ function repeat(activation: Activation, request: SendRequest, { offset, refusal,
           duplicate: true,
         }
       : refusalFailure(refusal, seq === 0 ? null : seq + 1)
-  activation.gate(request)
+  leave(activation, request)
+}
+
+/** Towards another actor an answer is final (D4): it waits for durability even where clients do not (J9). */
+function leave(activation: Activation, request: SendRequest): void {
+  if (request.call.sender.startsWith('actor:')) activation.writer.gateDurable(request)
+  else activation.gate(request)
 }
 
 /** D4: too many undelivered effects stop clients; actors and timers are always taken. */
@@ -200,7 +206,7 @@ function record(activation: Activation, host: Host, taken: Taken, state: unknown
   const { request } = taken
   if (request === null) return
   request.outcome = { ok: true, offset, durable: activation.definition.durability === 'event', duplicate: false }
-  activation.gate(request)
+  leave(activation, request)
 }
 
 /** Does what the turn asked for; returns the topics it marked. */
@@ -231,7 +237,7 @@ function refuse(activation: Activation, host: Host, taken: Taken, refusal: Final
     remember(activation, host, taken, { seq, content, offset: 0, refusal }, at)
   }
   request.outcome = refusalFailure(refusal, seq === 0 ? null : seq + 1)
-  activation.gate(request)
+  leave(activation, request)
 }
 
 function refusalFailure({ code, message, reason }: FinalRefusal, next: number | null): Failure {

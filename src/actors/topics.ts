@@ -17,6 +17,7 @@ export interface TopicOwner {
   readonly claimedEpoch: number
   /** Newest offset in memory, which may not be durable yet. */
   readonly headOffset: number
+  readonly showable: boolean
   gate(item: GateItem): void
   /** A view's value of the memory as it is, encoded; null if the projection failed. */
   project(topic: string): string | null
@@ -32,6 +33,8 @@ interface Followed {
   timer: Timer | null
   /** A view's value is at the gate. */
   atGate: boolean
+  /** A view's time has come while the state could not be shown. */
+  overdue: boolean
   lastJson: string | null
 }
 
@@ -50,7 +53,17 @@ export class Topics {
     let followed = this.#followed.get(name)
     if (followed === undefined) {
       const everyMs = topic.kind === 'log' ? 0 : (topic.everyMs ?? this.#host.options.notifyEveryMs)
-      followed = { name, topic, everyMs, sinks: new Map(), debounce: freshDebounce(), timer: null, atGate: false, lastJson: null }
+      followed = {
+        name,
+        topic,
+        everyMs,
+        sinks: new Map(),
+        debounce: freshDebounce(),
+        timer: null,
+        atGate: false,
+        overdue: false,
+        lastJson: null,
+      }
       this.#followed.set(name, followed)
     }
     if (!followed.sinks.has(sink)) this.count++
@@ -85,6 +98,11 @@ export class Topics {
         }
       }
     }
+  }
+
+  /** The state can be shown again. */
+  resume(): void {
+    for (const followed of this.#followed.values()) if (followed.overdue) this.#sendView(followed)
   }
 
   /** The activation is over: each sink hears it once. */
@@ -125,6 +143,8 @@ export class Topics {
 
   /** Encoded now, told when what it shows is durable. Changes meanwhile stay waiting and go out in the next window (D7). */
   #sendView(followed: Followed): void {
+    followed.overdue = !this.#owner.showable
+    if (followed.overdue) return
     const json = this.#owner.project(followed.name)
     const offset = this.#owner.headOffset
     followed.atGate = true

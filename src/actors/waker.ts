@@ -37,7 +37,13 @@ export class Waker {
       (hints) => {
         if (!this.#running || this.#host.dead) return
         const now = this.#host.clock.mono()
-        for (const hint of hints) if (this.#rested(hint.actor, now)) this.#wake(hint)
+        const awake = new Map<string, boolean>()
+        for (const hint of hints) {
+          // Once for each actor and page: all its hints go together, or each would cost a claim of its own.
+          const rested = awake.get(hint.actor) ?? this.#rested(hint.actor, now)
+          awake.set(hint.actor, rested)
+          if (rested) this.#wake(hint)
+        }
         // A full page: there are more behind it. Otherwise begin again from the front, where new ones may have come.
         this.#after = hints.length < wakeBatch ? undefined : hints.at(-1)
         this.#later(this.#after === undefined ? this.#host.options.wakeScanMs : 1)

@@ -53,7 +53,12 @@ export interface Flight {
   readonly openedAt: number
   readonly begunAt: number
   readonly closing: boolean
+  /** Some try of it had an unknown outcome: it may be applied, even later. */
+  inDoubt: boolean
 }
+
+/** More are found again by the next scan. */
+const STALE_HINTS_MAX = 16
 
 type AnsweredEffects = Map<string, { seq: number; refused: number }>
 
@@ -78,6 +83,8 @@ export class Writer {
   #snapshotBytes = 0
   #hint: Hint | null = null
   #staleHints: Hint[] | null = null
+  /** When the actor must wake, as the newest durable batch says: what was answered since may be owed again after a crash. */
+  #durablyOwed: number | null = null
   #answered: AnsweredEffects | null = null
   #flushTimed = false
   #closing = false
@@ -104,6 +111,7 @@ export class Writer {
     if (folded.migrated) this.#entriesSince = Math.max(this.#entriesSince, this.#host.options.snapshotEntries) // J5
     this.proofAt = begunAt
     this.#answered = null
+    this.#durablyOwed = owedAt(folded.memory, this.#host.clock.now())
     this.#closing = false
     this.unclean = claimed && this.#writeBehind
   }
@@ -261,6 +269,7 @@ export class Writer {
       openedAt: draft.begunAt,
       begunAt: this.#host.clock.mono(),
       closing: this.#closing,
+      inDoubt: false,
     }
     return this.#flight.append
   }
@@ -293,9 +302,11 @@ export class Writer {
         return
       case 'unknown':
         this.#host.counters.inDoubt++
+        flight.inDoubt = true
         return // the committer gives it again (J4)
       case 'refused':
-        if (this.#host.clock.mono() - flight.begunAt >= this.#host.options.storePatienceMs)
+        // After a try of unknown outcome a refusal says nothing of that try: only 'committed' or 'taken' settles it (J4).
+        if (!flight.inDoubt && this.#host.clock.mono() - flight.begunAt >= this.#host.options.storePatienceMs)
           this.#owner.failed(
             fail('store_unavailable', 'the store does not take writes now, nothing was recorded: repeat later', { retryAfterMs: 1000 }),
           )
@@ -336,6 +347,7 @@ export class Writer {
     this.#bytesSince += append.bytes.length
     this.proofAt = flight.begunAt
     if (flight.snapshot !== null && refKnown) this.#writeSnapshot(append, flight.snapshot, flight.offset, flight.pages)
+    this.#durablyOwed = flight.owed
     this.#settleHints(flight)
     if (flight.closing && this.#draft === null) this.unclean = false
     for (const item of flight.gate) item.released()
@@ -378,16 +390,30 @@ export class Writer {
       this.#hint = null
       this.#host.committer.drop(old)
     }
-    for (const hint of this.#staleHints ?? []) this.#host.committer.drop(hint)
+    for (const hint of this.#staleHints ?? []) if (hint.n < append.n) this.#host.committer.drop(hint)
     this.#staleHints = null
   }
 
-  /** The scanner found this hint in the store. */
+  /**
+   * The scanner found this hint in the store. One that this writer did not write is never relied on, even if it would do: whoever
+   * wrote it may be about to delete it. It goes when a batch of the own epoch has said what is owed.
+   */
   adoptHint(hint: Hint): void {
-    const known = (other: Hint | null): boolean => other !== null && other.n === hint.n && other.due === hint.due
-    if (known(this.#hint) || (this.#flight?.append.n === hint.n && this.#flight.append.hintDue === hint.due)) return
-    if (this.#hint === null) this.#hint = hint
-    else if (!(this.#staleHints ?? []).some(known)) (this.#staleHints ??= []).push(hint)
+    const same = (other: Hint | null): boolean => other !== null && other.n === hint.n && other.due === hint.due
+    if (same(this.#hint) || (this.#flight?.append.n === hint.n && this.#flight.append.hintDue === hint.due)) return
+    if (this.#covers(hint)) {
+      this.#host.committer.drop(hint)
+      return
+    }
+    this.#staleHints ??= []
+    if (this.#staleHints.length < STALE_HINTS_MAX && !this.#staleHints.some(same)) this.#staleHints.push(hint)
+  }
+
+  /** A durable batch of the own epoch came after the hint, and after it nothing is owed that no own hint covers (D5). */
+  #covers(hint: Hint): boolean {
+    if (this.epoch === 0 || hint.n >= this.n || !this.quiet) return false
+    const owed = this.#durablyOwed
+    return owed === null || (this.#hint !== null && this.#hint.due <= owed)
   }
 
   /**
