@@ -15,12 +15,13 @@ import { fail, type Failure } from '../errors.ts'
 import type { Alarmed } from './alarms.ts'
 import type { Loaded } from '../store/store.ts'
 import type { NoteSink } from './calls.ts'
-import { deepFreeze, foldTwice } from './check.ts'
+import { deepFreeze } from './check.ts'
 import type { ActorDefinition } from './define.ts'
 import type { EffectOwner } from './delivery.ts'
 import type { DraftEntry, GateItem } from './draft.ts'
 import type { Effect } from './effects.ts'
-import { fold, foldEntries, type FoldOutcome, type FoldParts } from './fold.ts'
+import { foldEntries } from './fold.ts'
+import { claimOf, foldFor, foldParts } from './reading.ts'
 import type { Host } from './host.ts'
 import type { ActorMemory, Timer } from './memory.ts'
 import type { SendRequest, Task } from './requests.ts'
@@ -85,23 +86,11 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
     this.#life = 'loading'
     const begunAt = this.#host.clock.mono()
     if (claim) this.#host.counters.claims++
-    const read = claim ? this.#host.store.claim(this.id, this.#claim()) : this.#host.store.load(this.id)
+    const read = claim ? this.#host.store.claim(this.id, claimOf(this.#host, this.definition)) : this.#host.store.load(this.id)
     read.then(
       (loaded) => this.#loaded(loaded, claim, begunAt, tries),
       (error: unknown) => this.#unreadable(error),
     )
-  }
-
-  #claim(): Parameters<Host['store']['claim']>[1] {
-    return {
-      commitId: this.#host.newCommitId(),
-      owner: this.#host.owner,
-      at: this.#host.clock.now(),
-      mode: this.definition.history === 'none' ? 'replace' : 'append',
-      clean: this.definition.durability === 'event',
-      firstJournal: this.#host.firstJournal,
-      journal: this.#host.newJournal(),
-    }
   }
 
   #unreadable(error: unknown): void {
@@ -113,7 +102,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
 
   #loaded(loaded: Loaded | null, claimed: boolean, begunAt: number, tries: number): void {
     if (this.#host.dead || this.#life !== 'loading') return
-    const outcome = this.#fold(loaded)
+    const outcome = foldFor(this.#host, this, loaded)
     switch (outcome.kind) {
       case 'again': // J5: a hole, seen while a writer was busy
         if (tries < READ_AGAIN_MAX) this.load(claimed, tries + 1)
@@ -134,20 +123,6 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
         this.#host.counters.activated++
         this.#begin()
     }
-  }
-
-  #fold(loaded: Loaded | null): FoldOutcome {
-    const parts = this.#foldParts()
-    try {
-      return this.#host.check ? foldTwice(loaded, parts, this.#host) : fold(loaded, parts)
-    } catch (error) {
-      return { kind: 'broken', why: `it cannot be folded: ${String(error)}` }
-    }
-  }
-
-  #foldParts(): FoldParts {
-    const { id, key, definition } = this
-    return { id, key, definition, limits: this.#host.options, turn: this.#host.turn, journal: this.#host.firstJournal }
   }
 
   /** J8: nothing is skipped; who asks gets `internal` until code or journal is mended. */
@@ -271,7 +246,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
     this.#host.store.load(this.id).then(
       (loaded) => {
         if (this.#host.dead || this.#life !== 'settling') return
-        const outcome = this.#fold(loaded)
+        const outcome = foldFor(this.#host, this, loaded)
         if (outcome.kind === 'again') this.#readStateAnew()
         else if (outcome.kind !== 'folded') this.#broken('its state could not be read anew after a reducer threw')
         else if (outcome.n !== this.writer.n) this.fenced()
@@ -282,7 +257,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
   }
 
   #stateRead(state: unknown): void {
-    const again = foldEntries(state, this.writer.open, this.#foldParts())
+    const again = foldEntries(state, this.writer.open, foldParts(this.#host, this))
     if ('wrong' in again) {
       this.#broken(again.wrong)
       return

@@ -283,13 +283,13 @@ class ActorEngine implements Engine, Host {
     if (this.#life !== 'open') return
     const known = this.#directory.get(hint.actor)
     if (known !== undefined) {
-      known.writer.adoptHint(hint)
+      known.writer.foundHint(hint)
       return
     }
     const activation = this.#activation(hint.actor)
     if (!(activation instanceof Activation)) return
     this.counters.woken++
-    activation.writer.adoptHint(hint)
+    activation.writer.foundHint(hint)
   }
 
   async drain(): Promise<void> {

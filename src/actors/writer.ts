@@ -6,9 +6,9 @@
  *  W2 The first batch after reading names the new owner: it is the claim (J2), and its place is the epoch.
  *  W3 A gate item is released when all that the memory held when it came is durable (J7), at once for write-behind (J9).
  *  W4 A snapshot is of the memory at the moment its batch was sealed, and is written after that batch is durable (J5).
- *  W5 A wake-up hint goes with the batch that needs it; it is dropped only after a later durable batch of the own epoch after
- *     which nothing is owed, or not so early (D5).
+ *  W5 A wake-up hint goes with the batch that needs it (hints.ts, D5).
  */
+import { invariant } from '../base/invariant.ts'
 import { fail, type Failure } from '../errors.ts'
 import type { Append, Hint, Verdict } from '../store/store.ts'
 import { FLAG_CLAIM, FLAG_CLEAN, sealBatch, type SealedBatch } from './batch.ts'
@@ -16,6 +16,7 @@ import type { ActorDefinition } from './define.ts'
 import { Draft, type DraftEntry, type GateItem } from './draft.ts'
 import type { Effect } from './effects.ts'
 import type { Folded } from './fold.ts'
+import { Hints } from './hints.ts'
 import type { Host } from './host.ts'
 import { owedAt, type ActorMemory, type Timer } from './memory.ts'
 import { encodeSnapshot, type SnapshotHeader } from './snapshot.ts'
@@ -57,9 +58,6 @@ export interface Flight {
   inDoubt: boolean
 }
 
-/** More are found again by the next scan. */
-const STALE_HINTS_MAX = 16
-
 type AnsweredEffects = Map<string, { seq: number; refused: number }>
 
 export class Writer {
@@ -81,10 +79,7 @@ export class Writer {
   #entriesSince = 0
   #bytesSince = 0
   #snapshotBytes = 0
-  #hint: Hint | null = null
-  #staleHints: Hint[] | null = null
-  /** When the actor must wake, as the newest durable batch says: what was answered since may be owed again after a crash. */
-  #durablyOwed: number | null = null
+  readonly #hints: Hints
   #answered: AnsweredEffects | null = null
   #flushTimed = false
   #closing = false
@@ -95,6 +90,7 @@ export class Writer {
   constructor(host: Host, owner: WriterOwner) {
     this.#host = host
     this.#owner = owner
+    this.#hints = new Hints((hint) => host.committer.drop(hint))
   }
 
   /** Takes up what was read. */
@@ -111,7 +107,7 @@ export class Writer {
     if (folded.migrated) this.#entriesSince = Math.max(this.#entriesSince, this.#host.options.snapshotEntries) // J5
     this.proofAt = begunAt
     this.#answered = null
-    this.#durablyOwed = owedAt(folded.memory, this.#host.clock.now())
+    this.#hints.read(owedAt(folded.memory, this.#host.clock.now()))
     this.#closing = false
     this.unclean = claimed && this.#writeBehind
   }
@@ -253,7 +249,7 @@ export class Writer {
     const owed = owedAt(memory, now)
     const mode = this.#replaces ? 'replace' : 'append'
     const { commitId } = header
-    const hintDue = this.#hintFor(owed)
+    const hintDue = this.#hints.neededFor(owed, this.#closing)
     this.#flight = {
       append: { actor: id, n, commitId, bytes: sealed.bytes, hash: sealed.hash, firstOffset, entries, mode, prevRef: this.#ref, hintDue },
       epoch: header.epoch,
@@ -272,13 +268,6 @@ export class Writer {
       inDoubt: false,
     }
     return this.#flight.append
-  }
-
-  /** W5: a hint is needed when there is none or it is too late; when closing, also when it would wake too early. */
-  #hintFor(owed: number | null): number | null {
-    if (owed === null) return null
-    if (this.#hint === null || this.#hint.due > owed) return owed
-    return this.#closing && this.#hint.due < owed ? owed : null
   }
 
   /** J5, with large snapshots written less often, so that writing them stays in proportion to what came since. */
@@ -336,6 +325,7 @@ export class Writer {
 
   #committed(flight: Flight, ref: number, refKnown: boolean): void {
     const { append } = flight
+    invariant(append.n === this.n + 1, `batch ${append.n} of ${append.actor} was committed after place ${this.n}`)
     this.#flight = null
     this.n = append.n
     this.durableOffset = flight.offset
@@ -347,8 +337,7 @@ export class Writer {
     this.#bytesSince += append.bytes.length
     this.proofAt = flight.begunAt
     if (flight.snapshot !== null && refKnown) this.#writeSnapshot(append, flight.snapshot, flight.offset, flight.pages)
-    this.#durablyOwed = flight.owed
-    this.#settleHints(flight)
+    this.#hints.committed(append, flight.owed)
     if (flight.closing && this.#draft === null) this.unclean = false
     for (const item of flight.gate) item.released()
     this.#owner.committed(flight)
@@ -379,41 +368,11 @@ export class Writer {
     if (typeof history === 'object' && offset > history.keep) this.#host.committer.trim({ actor, belowOffset: offset - history.keep + 1 })
   }
 
-  // ── Hints and the end ────────────────────────────────────────────────────────────────────────────────────────────
+  // ── The end ────────────────────────────────────────────────────────────────────────────────────────────
 
-  #settleHints({ append, owed }: Flight): void {
-    const old = this.#hint
-    if (append.hintDue !== null) {
-      this.#hint = { actor: append.actor, n: append.n, due: append.hintDue }
-      if (old !== null) this.#host.committer.drop(old)
-    } else if (owed === null && old !== null) {
-      this.#hint = null
-      this.#host.committer.drop(old)
-    }
-    for (const hint of this.#staleHints ?? []) if (hint.n < append.n) this.#host.committer.drop(hint)
-    this.#staleHints = null
-  }
-
-  /**
-   * The scanner found this hint in the store. One that this writer did not write is never relied on, even if it would do: whoever
-   * wrote it may be about to delete it. It goes when a batch of the own epoch has said what is owed.
-   */
-  adoptHint(hint: Hint): void {
-    const same = (other: Hint | null): boolean => other !== null && other.n === hint.n && other.due === hint.due
-    if (same(this.#hint) || (this.#flight?.append.n === hint.n && this.#flight.append.hintDue === hint.due)) return
-    if (this.#covers(hint)) {
-      this.#host.committer.drop(hint)
-      return
-    }
-    this.#staleHints ??= []
-    if (this.#staleHints.length < STALE_HINTS_MAX && !this.#staleHints.some(same)) this.#staleHints.push(hint)
-  }
-
-  /** A durable batch of the own epoch came after the hint, and after it nothing is owed that no own hint covers (D5). */
-  #covers(hint: Hint): boolean {
-    if (this.epoch === 0 || hint.n >= this.n || !this.quiet) return false
-    const owed = this.#durablyOwed
-    return owed === null || (this.#hint !== null && this.#hint.due <= owed)
+  /** The scanner found this hint in the store. */
+  foundHint(hint: Hint): void {
+    this.#hints.found(hint, this.epoch !== 0 && this.quiet ? this.n : 0, this.#flight?.append ?? null)
   }
 
   /**
@@ -425,8 +384,7 @@ export class Writer {
     if (!this.quiet) return 'busy'
     const { memory } = this.#owner
     const owed = owedAt(memory, this.#host.clock.now())
-    const hintIsRight = this.#hint === null ? owed === null || this.epoch === 0 : owed !== null && this.#hint.due >= owed
-    if (this.#answered === null && this.#staleHints === null && hintIsRight && !this.unclean) return 'ready'
+    if (this.#answered === null && this.#hints.right(owed, this.epoch) && !this.unclean) return 'ready'
     if (this.epoch === 0 && this.#writeBehind) return 'claim'
     this.#closing = true
     void this.draft

@@ -1,0 +1,65 @@
+/**
+ * The wake-up hints of one actor, as its writer knows them (DESIGN D5).
+ *
+ *  - A hint goes with the batch that needs it; its key is (actor, place of that batch, due).
+ *  - It is dropped only after a later durable batch of the own epoch after which nothing is owed, or nothing so early.
+ *  - One that this writer did not write is never relied on, even if it would do: whoever wrote it may be about to delete it.
+ */
+import type { Append, Hint } from '../store/store.ts'
+
+/** More are found again by the next scan. */
+const STALE_MAX = 16
+
+export class Hints {
+  readonly #drop: (hint: Hint) => void
+  #own: Hint | null = null
+  #stale: Hint[] | null = null
+  /** When the actor must wake as the newest durable batch says: what was answered since may be owed again after a crash. */
+  #durablyOwed: number | null = null
+
+  constructor(drop: (hint: Hint) => void) {
+    this.#drop = drop
+  }
+
+  /** What was read owes this. */
+  read(owed: number | null): void {
+    this.#durablyOwed = owed
+  }
+
+  /** The hint that a batch after which `owed` is owed must carry: when there is none or it is too late; at the end also when it is too early. */
+  neededFor(owed: number | null, closing: boolean): number | null {
+    if (owed === null) return null
+    if (this.#own === null || this.#own.due > owed) return owed
+    return closing && this.#own.due < owed ? owed : null
+  }
+
+  /** Whether the actor may leave memory with these hints in the store. A reader (`epoch` 0) has none of its own to mend. */
+  right(owed: number | null, epoch: number): boolean {
+    if (this.#stale !== null) return false
+    return this.#own === null ? owed === null || epoch === 0 : owed !== null && this.#own.due >= owed
+  }
+
+  /** A batch is durable, after which `owed` is owed. */
+  committed({ actor, n, hintDue }: Append, owed: number | null): void {
+    this.#durablyOwed = owed
+    const before = this.#own
+    if (hintDue !== null) this.#own = { actor, n, due: hintDue }
+    else if (owed === null) this.#own = null
+    if (before !== null && before !== this.#own) this.#drop(before)
+    for (const hint of this.#stale ?? []) if (hint.n < n) this.#drop(hint)
+    this.#stale = null
+  }
+
+  /** The scanner found this hint in the store. `ownN`: the newest durable batch of the own epoch when nothing is under way, else 0. */
+  found(hint: Hint, ownN: number, inFlight: Append | null): void {
+    const same = (other: Hint): boolean => other.n === hint.n && other.due === hint.due
+    if ((this.#own !== null && same(this.#own)) || (inFlight?.n === hint.n && inFlight.hintDue === hint.due)) return
+    const covered = this.#durablyOwed === null || (this.#own !== null && this.#own.due <= this.#durablyOwed)
+    if (hint.n < ownN && covered) {
+      this.#drop(hint)
+      return
+    }
+    this.#stale ??= []
+    if (this.#stale.length < STALE_MAX && !this.#stale.some(same)) this.#stale.push(hint)
+  }
+}
