@@ -1,0 +1,298 @@
+/**
+ * The life of a client's connection: it keeps one live link as long as it is not closed, and says when there is one.
+ *
+ *              token, ticket           socket, connect            welcome
+ *   waiting ──▶ fetching ──────────────▶ opening ──────────────────▶ open ──┐
+ *      ▲           │ no token               │ ended                   │     │ hint drain: a second link is opened with the
+ *      └───────────┴────────────────────────┴──────────── lost ◀──────┘ ◀───┘ ticket and takes over at its welcome
+ *                                                          │
+ *                                  a code that says stop ──┴──▶ closed
+ *
+ * 1. Each phase owns its timers and links; `#enter` is the only way from one to the next and releases them.
+ * 2. `up` and `down` alternate, and no frame of a link comes before its `up` or after its `down`.
+ * 3. It waits at random below 0.5 s before the first new attempt, the bound doubling to 20 s, and begins at 0.5 s again only after a
+ *    link that lived 10 s. A server's `retryAfterMs` is added to that, and so are hints.
+ */
+import type { ServerFrame, WelcomeFrame } from '../protocol/frames.ts'
+import { reconnects } from '../protocol/close-codes.ts'
+import { backoffMs } from './backoff.ts'
+import type { Codec } from './codec.ts'
+import type { Credentials } from './credentials.ts'
+import { Link, type LinkEnd } from './link.ts'
+import type { ClientClock, ClientRandom, Transport, Wakeups } from './platform.ts'
+import { TokenRefresh } from './token-refresh.ts'
+
+/**
+ * `connecting`: not yet connected. `open`. `resuming`: connected before, will be again. `suspended`: no connection for two minutes,
+ * still trying. `closed`: for good, by `close()` or by a server that said so.
+ */
+export type ConnectionState = 'connecting' | 'open' | 'resuming' | 'suspended' | 'closed'
+
+export interface StateDetail {
+  /** Close code and reason of the link that was lost. */
+  readonly code?: number
+  readonly reason?: string
+}
+
+export interface ConnectionParts {
+  readonly url: string
+  readonly credentials: Credentials
+  readonly transport: Transport
+  readonly codec: Codec
+  readonly clock: ClientClock
+  readonly random: ClientRandom
+  readonly wakeups: Wakeups
+}
+
+export interface ConnectionEvents {
+  state(state: ConnectionState, detail: StateDetail): void
+  /** `resumed`: session and numbers go on (D10). */
+  up(link: Link, welcome: WelcomeFrame, resumed: boolean): void
+  down(): void
+  frame(frame: ServerFrame): void
+  /** Hands the server a fresh token; resolves with its expiry. */
+  refresh(token: string): Promise<number | undefined>
+  error(error: unknown): void
+  closed(code: number, reason: string): void
+}
+
+interface Cancellable {
+  cancel(): void
+}
+interface Open {
+  readonly phase: 'open'
+  readonly link: Link
+  readonly stable: Cancellable
+  readonly refresh: TokenRefresh
+  /** The link that is to take over. */
+  next?: Link | undefined
+  move?: Cancellable
+}
+type Life =
+  | { readonly phase: 'waiting'; readonly timer: Cancellable }
+  | { readonly phase: 'fetching' }
+  | { readonly phase: 'opening'; readonly link: Link }
+  | Open
+  | { readonly phase: 'closed' }
+
+const FIRST_MS = 500
+const MAX_MS = 20_000
+const STABLE_MS = 10_000
+const SUSPENDED_MS = 120_000
+
+export class Connection {
+  readonly #parts: ConnectionParts
+  readonly #on: ConnectionEvents
+  readonly #asleep: () => void
+  #life: Life = { phase: 'fetching' }
+  #state: ConnectionState = 'connecting'
+  #session: string | undefined
+  #attempt = 0
+  #suspend: Cancellable
+
+  constructor(parts: ConnectionParts, on: ConnectionEvents) {
+    this.#parts = parts
+    this.#on = on
+    this.#suspend = this.#suspendLater()
+    this.#asleep = parts.wakeups(() => {
+      if (this.#life.phase === 'waiting') this.#begin()
+    })
+    this.#begin()
+  }
+
+  get state(): ConnectionState {
+    return this.#state
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#life.phase === 'closed') return
+    const wasOpen = this.#life.phase === 'open'
+    this.#enter({ phase: 'closed' })
+    this.#suspend.cancel()
+    this.#asleep()
+    if (wasOpen) this.#on.down()
+    this.#show('closed', { code, reason })
+    this.#on.closed(code, reason)
+  }
+
+  /** The server found the token expired: gets a fresh one, if that is not already on its way. */
+  refresh(): void {
+    if (this.#life.phase === 'open') this.#life.refresh.after(0)
+  }
+
+  /** Gives the session up and begins another: its numbers cannot go on. */
+  restart(): void {
+    this.#parts.credentials.forget()
+    this.#session = undefined
+    if (this.#life.phase !== 'open') return
+    // It was opened with the old session's ticket.
+    this.#life.next?.close(1000, '')
+    this.#life.next = undefined
+    this.#lose({ code: 1000, reason: 'beginning a new session', bye: undefined, welcomed: true }, 0)
+  }
+
+  // ── From waiting to open ───────────────────────────────────────────────────────────────────────────────────────────
+
+  #begin(): void {
+    const life: Life = { phase: 'fetching' }
+    this.#enter(life)
+    this.#parts.credentials.frame().then(
+      (connect) => {
+        if (this.#life !== life) return
+        this.#enter({ phase: 'opening', link: this.#link(this.#parts.url, connect) })
+      },
+      (error: unknown) => {
+        if (this.#life !== life) return
+        this.#on.error(error)
+        if (this.#life === life) this.#wait(0)
+      },
+    )
+  }
+
+  #link(url: string, connect: Awaited<ReturnType<Credentials['frame']>>): Link {
+    const { transport, codec, clock } = this.#parts
+    const link: Link = new Link(
+      { url, connect, transport, codec, clock },
+      {
+        welcome: (frame) => this.#welcomed(link, frame),
+        frame: (frame) => {
+          if (this.#life.phase === 'open' && this.#life.link === link) this.#frame(frame)
+        },
+        ended: (end) => this.#ended(link, end),
+      },
+    )
+    return link
+  }
+
+  #welcomed(link: Link, welcome: WelcomeFrame): void {
+    const life = this.#life
+    if (life.phase === 'open') {
+      if (life.next !== link) return link.close(1000, 'not needed')
+      life.next = undefined
+    } else if (life.phase !== 'opening' || life.link !== link) return link.close(1000, 'not needed')
+    const moved = life.phase === 'open'
+    const resumed = welcome.resumed && welcome.session === this.#session
+    if (welcome.resumed && !resumed) {
+      // A session that was given up meanwhile: its numbers are used, and nobody here knows which.
+      this.#parts.credentials.forget()
+      link.close(1000, 'not this session')
+      if (!moved) this.#wait(0)
+      return
+    }
+    this.#session = welcome.session
+    this.#parts.credentials.welcomed(welcome.ticket)
+    const stable = this.#parts.clock.after(STABLE_MS, () => {
+      this.#attempt = 0
+    })
+    const { credentials, clock } = this.#parts
+    const refresh = new TokenRefresh({
+      credentials,
+      clock,
+      hand: (token) => this.#on.refresh(token),
+      error: (error) => this.#on.error(error),
+    })
+    const open: Life = { phase: 'open', link, stable, refresh }
+    if (moved) this.#enter(open)
+    else this.#life = open
+    this.#suspend.cancel()
+    refresh.expires(welcome.expiresAt)
+    if (moved) this.#on.down()
+    this.#on.up(link, welcome, resumed)
+    if (this.#life === open) this.#show('open', {})
+  }
+
+  // ── From open to waiting or closed ─────────────────────────────────────────────────────────────────────────────────
+
+  #ended(link: Link, end: LinkEnd): void {
+    const life = this.#life
+    if (life.phase === 'open' && life.next === link) {
+      life.next = undefined
+      return
+    }
+    if ((life.phase !== 'open' && life.phase !== 'opening') || life.link !== link) return
+    const withoutTicket = this.#parts.credentials.ended(end)
+    const stop = end.bye === undefined ? !reconnects(end.code) : !end.bye.reconnect
+    if (stop && !withoutTicket) return this.close(end.code, end.reason)
+    this.#lose(end, withoutTicket ? undefined : (end.bye?.retryAfterMs ?? 0))
+  }
+
+  /** `afterMs` undefined: try again at once. */
+  #lose(end: LinkEnd, afterMs: number | undefined): void {
+    const life = this.#life
+    const wasOpen = life.phase === 'open'
+    const next = life.phase === 'open' ? life.next : undefined
+    if (life.phase === 'open') life.next = undefined
+    if (next !== undefined) this.#enter({ phase: 'opening', link: next })
+    else if (afterMs === undefined) this.#begin()
+    else this.#wait(afterMs)
+    if (wasOpen) {
+      this.#suspend = this.#suspendLater()
+      this.#on.down()
+    }
+    if (wasOpen) this.#show('resuming', { code: end.code, reason: end.reason })
+  }
+
+  #wait(afterMs: number): void {
+    const { clock, random } = this.#parts
+    const ms = afterMs + backoffMs(this.#attempt++, FIRST_MS, MAX_MS, random)
+    this.#enter({ phase: 'waiting', timer: clock.after(ms, () => this.#begin()) })
+  }
+
+  #suspendLater(): Cancellable {
+    return this.#parts.clock.after(SUSPENDED_MS, () => this.#show('suspended', {}))
+  }
+
+  // ── While open ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #frame(frame: ServerFrame): void {
+    const life = this.#life
+    if (frame.t !== 'hint') return this.#on.frame(frame)
+    if (life.phase !== 'open') return
+    const ms = frame.inMs + this.#parts.random.float() * frame.spreadMs
+    if (frame.kind === 'refresh') life.refresh.after(ms)
+    if (frame.kind === 'drain' && life.move === undefined) {
+      // A server that drains everywhere, or that is reached again behind one address, is not asked without end.
+      const attempt = this.#attempt++
+      const again = attempt === 0 ? 0 : backoffMs(attempt, FIRST_MS, MAX_MS, this.#parts.random)
+      life.move = this.#parts.clock.after(ms + again, () => this.#move(life, moveUrl(this.#parts.url, frame.url)))
+    }
+  }
+
+  /** Make before break: the old link serves until the new one is welcomed. */
+  #move(life: Open, url: string): void {
+    this.#parts.credentials.frame().then(
+      (connect) => {
+        if (this.#life === life) life.next = this.#link(url, connect)
+      },
+      (error: unknown) => this.#on.error(error),
+    )
+  }
+
+  // ── The one way out of a phase ─────────────────────────────────────────────────────────────────────────────────────
+
+  #enter(life: Life): void {
+    const left = this.#life
+    this.#life = life
+    if (left.phase === 'waiting') left.timer.cancel()
+    if (left.phase === 'opening') left.link.close(1000, '')
+    if (left.phase === 'open') {
+      left.stable.cancel()
+      left.refresh.stop()
+      left.move?.cancel()
+      left.next?.close(1000, '')
+      left.link.close(1000, '')
+    }
+  }
+
+  #show(state: ConnectionState, detail: StateDetail): void {
+    if (this.#state === state || this.#state === 'closed') return
+    this.#state = state
+    this.#on.state(state, detail)
+  }
+}
+
+/** Where a draining server sends its clients; never from an encrypted address to a plain one. */
+function moveUrl(url: string, hinted: string | undefined): string {
+  if (hinted === undefined || !/^wss?:/.test(hinted) || (url.startsWith('wss:') && !hinted.startsWith('wss:'))) return url
+  return hinted
+}
