@@ -109,8 +109,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
         else this.#broken('its batches have a hole')
         return
       case 'newer':
-        this.#host.log.warn({ actor: this.id, version: outcome.version }, 'the actor was written by newer code than this node runs')
-        this.#end(fail('moved', `the actor’s state has version ${outcome.version}; this node runs ${this.definition.version}`))
+        this.#newer(outcome.version)
         return
       case 'broken':
         this.#broken(outcome.why)
@@ -123,6 +122,11 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
         this.#host.counters.activated++
         this.#begin()
     }
+  }
+
+  #newer(version: number): void {
+    this.#host.log.warn({ actor: this.id, version }, 'the actor was written by newer code than this node runs')
+    this.#end(fail('moved', `the actor’s state has version ${version}; this node runs ${this.definition.version}`))
   }
 
   /** J8: nothing is skipped; who asks gets `internal` until code or journal is mended. */
@@ -204,7 +208,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
         if (!due() || this.#mustClaimFirst(task)) return
         this.#host.counters.timersFired++
         this.dropTimer(name)
-        takeEvent(this, this.#host, { timer: name, type: timer.type, json: timer.json })
+        takeEvent(this, this.#host, { timer: name, due: timer.due, type: timer.type, json: timer.json })
       },
       moved: () => undefined, // whoever owns the actor next has the timer
       failed: () => undefined,
@@ -248,7 +252,8 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
         if (this.#host.dead || this.#life !== 'settling') return
         const outcome = foldFor(this.#host, this, loaded)
         if (outcome.kind === 'again') this.#readStateAnew()
-        else if (outcome.kind !== 'folded') this.#broken('its state could not be read anew after a reducer threw')
+        else if (outcome.kind === 'newer') this.#newer(outcome.version)
+        else if (outcome.kind === 'broken') this.#broken(outcome.why)
         else if (outcome.n !== this.writer.n) this.fenced()
         else this.#stateRead(outcome.memory.state)
       },

@@ -34,6 +34,8 @@ export async function readHistory(host: Host, activation: Activation, call: Hist
         const [type, data, at] = e[i] as NonNullable<(typeof e)[number]>
         const offset = firstOffset + i
         if (offset < from) continue
+        // Above it another owner has written, perhaps under another journal id: this activation does not speak for that (J9).
+        if (offset > newest) break
         next = offset + 1
         if (call.types === undefined || call.types === null || call.types.includes(type))
           entries.push({ offset, type, at, json: JSON.stringify(data) })

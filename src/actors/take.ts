@@ -14,6 +14,7 @@ import { contentOf, dataOf, jsonOf, type Asks } from './turn.ts'
 /** A timer of the actor itself. */
 export interface TimerEvent {
   readonly timer: string
+  readonly due: number
   readonly type: string
   readonly json: string
 }
@@ -29,6 +30,8 @@ interface Taken {
   readonly seq: number
   readonly base: number
   readonly content: number
+  /** The entry's time is not below this: a timer's due, though the clock went back since it rang. */
+  readonly notBefore: number
   readonly request: SendRequest | null
 }
 
@@ -50,8 +53,19 @@ export function takeEvent(activation: Activation, host: Host, from: SendRequest 
   else turn(activation, host, valid, event)
 }
 
-function ofTimer({ timer, type, json }: TimerEvent): Taken {
-  return { type, data: dataOf(JSON.parse(json)), json, sender: `timer:${timer}`, source: null, seq: 0, base: 0, content: 0, request: null }
+function ofTimer({ timer, due, type, json }: TimerEvent): Taken {
+  return {
+    type,
+    data: dataOf(JSON.parse(json)),
+    json,
+    sender: `timer:${timer}`,
+    source: null,
+    seq: 0,
+    base: 0,
+    content: 0,
+    notBefore: due,
+    request: null,
+  }
 }
 
 function ofRequest(activation: Activation, host: Host, request: SendRequest): Taken | null {
@@ -69,10 +83,11 @@ function ofRequest(activation: Activation, host: Host, request: SendRequest): Ta
   }
   if (source !== undefined && seq !== undefined) {
     const content = contentOf(type, json)
-    return { type, data, json, sender, source, seq, base: Math.min(base ?? 1, seq), content, request }
+    return { type, data, json, sender, source, seq, base: Math.min(base ?? 1, seq), content, notBefore: 0, request }
   }
-  if (key !== undefined) return { type, data, json, sender, source: key, seq: 0, base: 0, content: contentOf(type, json), request }
-  return { type, data, json, sender, source: null, seq: 0, base: 0, content: 0, request }
+  if (key !== undefined)
+    return { type, data, json, sender, source: key, seq: 0, base: 0, content: contentOf(type, json), notBefore: 0, request }
+  return { type, data, json, sender, source: null, seq: 0, base: 0, content: 0, notBefore: 0, request }
 }
 
 /** Stands in for a table that was not needed yet; nothing is ever put into it. */
@@ -157,7 +172,7 @@ function validate(event: EventDefinition<unknown, unknown, string>, taken: Taken
 
 function turn(activation: Activation, host: Host, taken: Taken, event: EventDefinition<unknown, unknown, string>): void {
   const { memory, id, key, definition } = activation
-  const at = Math.max(host.clock.now(), memory.lastAt)
+  const at = Math.max(host.clock.now(), memory.lastAt, taken.notBefore)
   const offset = memory.offset + 1
   const begunAt = host.clock.mono()
   const outcome = host.turn.run(definition, event, { id, key, now: at, offset, sender: taken.sender }, memory.state, taken.data)
