@@ -20,22 +20,52 @@ const MIB = 1024 * KIB
 export const OPTIONS: Readonly<Record<OptionName, OptionRow>> = Object.freeze({
   // The actor and its turn
   mailboxEvents: row(1024, 1, 1_000_000, 'Events that may wait for one actor; the next is answered `overloaded`.'),
-  pendingEvents: row(50_000, 64, 10_000_000, 'Events of all actors of a node that wait for a turn or for the store; the next is answered `overloaded`.'),
+  pendingEvents: row(
+    50_000,
+    64,
+    10_000_000,
+    'Events of all actors of a node that wait for a turn or for the store; the next is answered `overloaded`.',
+  ),
   pendingBytes: row(256 * MIB, MIB, 64 * 1024 * MIB, 'The same in bytes of event data.'),
   eventBytes: row(256 * KIB, 64, 8 * MIB, 'Largest data of one event, encoded; a larger one is answered `too_large`.'),
   answerBytes: row(4 * MIB, KIB, 64 * MIB, 'Largest answer to a query, view or history page; a larger one is answered `too_large`.'),
-  idleMs: row(MINUTE, 100, 30 * 24 * HOUR, 'An activation that nobody used for this long is written and dropped from memory. An actor type may choose its own.'),
-  turnBudgetMs: row(50, 1, MINUTE, 'A reducer or query that takes longer is reported with actor and event type. It is not stopped: it runs on the node’s own thread.'),
+  idleMs: row(
+    MINUTE,
+    100,
+    30 * 24 * HOUR,
+    'An activation that nobody used for this long is written and dropped from memory. An actor type may choose its own.',
+  ),
+  turnBudgetMs: row(
+    50,
+    1,
+    MINUTE,
+    'A reducer or query that takes longer is reported with actor and event type. It is not stopped: it runs on the node’s own thread.',
+  ),
   sendTimeoutMs: row(10 * SECOND, 10, 10 * MINUTE, 'A request without its own `timeoutMs` is answered `timeout` after this.'),
-  activationTimeoutMs: row(10 * SECOND, 10, 10 * MINUTE, 'Reading an actor from the store is given up after this; who waits is answered `store_unavailable`.'),
-  readProofMs: row(5 * SECOND, 0, 10 * MINUTE, 'A query may be answered from memory if the last proof that the memory is the newest began less than this ago (D11).'),
+  activationTimeoutMs: row(
+    10 * SECOND,
+    10,
+    10 * MINUTE,
+    'Reading an actor from the store is given up after this; who waits is answered `store_unavailable`.',
+  ),
+  readProofMs: row(
+    5 * SECOND,
+    0,
+    10 * MINUTE,
+    'A query may be answered from memory if the last proof that the memory is the newest began less than this ago (D11).',
+  ),
   // The journal
   snapshotEntries: row(256, 1, 1_000_000, 'A snapshot is written when this many entries came since the last.'),
   snapshotBytes: row(64 * KIB, KIB, 64 * MIB, 'A snapshot is written when this many bytes of batches came since the last.'),
   commitBatches: row(4096, 1, 100_000, 'Batches of one commit to the store; more wait for the next.'),
   commitBytes: row(8 * MIB, 64 * KIB, 256 * MIB, 'Bytes of one commit to the store; more wait for the next.'),
   storeRetryMs: row(50, 1, MINUTE, 'First wait before a commit of unknown outcome is repeated; doubles up to 2 s.'),
-  storePatienceMs: row(2 * SECOND, 0, 10 * MINUTE, 'A commit that the store certainly did not take is repeated for this long; then its events are answered `store_unavailable`.'),
+  storePatienceMs: row(
+    2 * SECOND,
+    0,
+    10 * MINUTE,
+    'A commit that the store certainly did not take is repeated for this long; then its events are answered `store_unavailable`.',
+  ),
   // Delivery
   answersKept: row(64, 1, 4096, 'Answers remembered for each source and actor, beyond those the source says it has (D3).'),
   keysKept: row(4096, 1, 1_000_000, 'Idempotency keys remembered for each actor (D3).'),
@@ -43,7 +73,12 @@ export const OPTIONS: Readonly<Record<OptionName, OptionRow>> = Object.freeze({
   effectsPending: row(1000, 1, 1_000_000, 'Undelivered sends of one actor above which clients’ sends to it get `overloaded` (D4).'),
   effectsPendingBytes: row(MIB, KIB, 1024 * MIB, 'The same in bytes.'),
   effectRetryMs: row(200, 1, MINUTE, 'First wait before an undelivered send is repeated; doubles up to 10 s.'),
-  notifyEveryMs: row(200, 0, HOUR, 'Debounce window of a signal or view that names none: at most one notification in it, the last always goes out (D7).'),
+  notifyEveryMs: row(
+    200,
+    0,
+    HOUR,
+    'Debounce window of a signal or view that names none: at most one notification in it, the last always goes out (D7).',
+  ),
   wakeScanMs: row(500, 10, MINUTE, 'How often the store is asked for actors that owe something: due timers, undelivered sends (D5).'),
   wakeBatch: row(256, 1, 10_000, 'Actors woken by one such scan.'),
   historyEntries: row(300, 1, 10_000, 'Entries of one history answer at most.'),
@@ -59,16 +94,25 @@ export const OPTIONS: Readonly<Record<OptionName, OptionRow>> = Object.freeze({
   malformedFrames: row(3, 1, 1000, 'Malformed frames of one connection before it is closed with 3501.'),
   pingEveryMs: row(25 * SECOND, 100, HOUR, 'A connection to which nothing was sent for this long gets a `ping`.'),
   pongGraceMs: row(8 * SECOND, 50, HOUR, 'A connection from which nothing came this long after a `ping` is closed with 3012.'),
-  outboxSoftBytes: row(64 * KIB, KIB, 64 * MIB, 'Bytes waiting on a socket above which notifications conflate (signal, view) or turn to pulling (log) (D9).'),
+  outboxSoftBytes: row(
+    64 * KIB,
+    KIB,
+    64 * MIB,
+    'Bytes waiting on a socket above which notifications conflate (signal, view) or turn to pulling (log) (D9).',
+  ),
   outboxBytes: row(MIB, 4 * KIB, 1024 * MIB, 'Bytes waiting on a socket above which requests of that connection are not read.'),
   slowConsumerMs: row(30 * SECOND, 100, HOUR, 'A socket that takes nothing for this long while bytes wait is closed with 3008.'),
-  ticketTtlMs: row(12 * HOUR, SECOND, 23 * HOUR, 'A resume ticket holds for this long; below dedupeTtlMs, so that a resumed session still finds its numbers (D3).'),
+  ticketTtlMs: row(
+    12 * HOUR,
+    SECOND,
+    23 * HOUR,
+    'A resume ticket holds for this long; below dedupeTtlMs, so that a resumed session still finds its numbers (D3).',
+  ),
   drainSpreadMs: row(5 * SECOND, 0, HOUR, 'On drain, clients are asked to move within this time.'),
   httpBodyBytes: row(MIB, KIB, 64 * MIB, 'Largest HTTP request body; a larger one gets 413.'),
   httpBatchEvents: row(1000, 1, 100_000, 'Events of one HTTP request at most.'),
   authTimeoutMs: row(5 * SECOND, 10, 10 * MINUTE, '`authenticate` has this long; then the connection gets `bye 3013`.'),
 })
-
 
 export type OptionName =
   | 'mailboxEvents'
@@ -141,8 +185,7 @@ export function resolveOptions(given: Partial<Options> = {}): Options {
   const options = resolved as Options
   if (options.ticketTtlMs >= options.dedupeTtlMs)
     throw new OptionError('option ticketTtlMs must be below dedupeTtlMs: a resumed session must still find its sequence numbers')
-  if (options.outboxSoftBytes >= options.outboxBytes)
-    throw new OptionError('option outboxSoftBytes must be below outboxBytes')
+  if (options.outboxSoftBytes >= options.outboxBytes) throw new OptionError('option outboxSoftBytes must be below outboxBytes')
   return Object.freeze(options)
 }
 

@@ -71,14 +71,7 @@ export interface PongFrame {
   readonly t: 'pong'
 }
 export type ClientFrame =
-  | ConnectFrame
-  | SendFrame
-  | QueryFrame
-  | SubscribeFrame
-  | UnsubscribeFrame
-  | HistoryFrame
-  | RefreshFrame
-  | PongFrame
+  ConnectFrame | SendFrame | QueryFrame | SubscribeFrame | UnsubscribeFrame | HistoryFrame | RefreshFrame | PongFrame
 
 export interface WelcomeFrame {
   readonly t: 'welcome'
@@ -106,6 +99,8 @@ export interface OkReply {
   readonly entries?: readonly WireEntry[]
   readonly more?: boolean
   readonly expiresAt?: number
+  /** Of a `refresh`: a resume ticket that holds as long as the new token. */
+  readonly ticket?: string
 }
 export interface ErrorReply {
   readonly t: 'reply'
@@ -134,6 +129,8 @@ export interface GapFrame {
   readonly sub: number
   readonly from: number
   readonly to: number
+  /** The actor's journal, when it is another than before: offsets from here on are of that one. */
+  readonly journal?: string
 }
 export interface PingFrame {
   readonly t: 'ping'
@@ -152,19 +149,12 @@ export interface ByeFrame {
   readonly reconnect: boolean
   readonly retryAfterMs?: number
 }
-/** Answer to an unknown or malformed frame, which has no usable `id`. */
+/** Answer to an unknown or malformed frame. */
 export interface ErrorFrame {
   readonly t: 'error'
   readonly code: WireError['code']
   readonly message: string
+  /** Of the request, if it could be read. */
+  readonly id?: number
 }
-export type ServerFrame =
-  | WelcomeFrame
-  | OkReply
-  | ErrorReply
-  | NoteFrame
-  | GapFrame
-  | PingFrame
-  | HintFrame
-  | ByeFrame
-  | ErrorFrame
+export type ServerFrame = WelcomeFrame | OkReply | ErrorReply | NoteFrame | GapFrame | PingFrame | HintFrame | ByeFrame | ErrorFrame

@@ -1,0 +1,51 @@
+/** What an app's own HTTP routes can use (CONTRACT §1, `routes`): actors as `service:app`, without `authorize`. */
+import type { SendCall } from '../actors/calls.ts'
+import type { AppTools } from '../actors/define.ts'
+import { type Failure, TroupeError } from '../errors.ts'
+import { qualifiedKey } from './requests.ts'
+import type { Site } from './site.ts'
+
+const APP = 'service:app'
+
+/** Promises reject with TroupeError. */
+export function appTools(site: Site): AppTools {
+  return {
+    send: (actor, type, data, { key, timeoutMs } = {}) => {
+      const call: SendCall = {
+        actor,
+        type,
+        data,
+        sender: APP,
+        ...(key !== undefined && { key: qualifiedKey(APP, key) }),
+        ...(timeoutMs !== undefined && { timeoutMs }),
+      }
+      return new Promise((resolve, reject) =>
+        site.calls.send(call, (outcome) => {
+          if (outcome.ok) resolve({ offset: outcome.offset, duplicate: outcome.duplicate })
+          else reject(errorOf(outcome))
+        }),
+      )
+    },
+    query: (actor, name, args, { strict } = {}) =>
+      new Promise((resolve, reject) =>
+        site.calls.query({ actor, name, args, ...(strict !== undefined && { strict }) }, (outcome) => {
+          if (outcome.ok) resolve(JSON.parse(outcome.json) as unknown)
+          else reject(errorOf(outcome))
+        }),
+      ),
+    authenticate: async (request) => {
+      const outcome = await site.auth.authenticate(request)
+      if (outcome.ok) return outcome.who
+      if (outcome.code === 'unauthenticated' || outcome.code === 'expired') return null
+      throw errorOf(outcome)
+    },
+  }
+}
+
+function errorOf({ code, message, retryAfterMs, reason, next }: Failure): TroupeError {
+  return new TroupeError(code, message, {
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+    ...(reason !== undefined && { reason }),
+    ...(next !== undefined && { next }),
+  })
+}

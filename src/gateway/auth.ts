@@ -1,0 +1,88 @@
+/**
+ * Who is calling: the app's `authenticate`, its JWT options, or in `dev` anybody who says a name. Gives an identity that was checked, or
+ * a failure. An app's function that throws is reported and answered `internal`, never thrown on.
+ *
+ * Whether the outcome is there at once or later is the app's choice: a synchronous `authenticate` costs no promise.
+ */
+import { parseActorId } from '../actors/actor-id.ts'
+import type { App, AuthRequest, Identity } from '../actors/define.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import { fail, type Failure } from '../errors.ts'
+import { jwtVerifier } from './jwt.ts'
+
+export type AuthOutcome = { readonly ok: true; readonly who: Identity } | Failure
+
+export interface AuthParts {
+  readonly app: App
+  readonly mode: 'dev' | 'start'
+  readonly clock: Clock
+  readonly log: Log
+}
+
+type Given = Identity | Failure | null
+
+export class Auth {
+  readonly #parts: AuthParts
+  readonly #ask: (request: AuthRequest) => Given | Promise<Given>
+
+  constructor(parts: AuthParts) {
+    this.#parts = parts
+    this.#ask = asker(parts.app)
+  }
+
+  authenticate(request: AuthRequest): AuthOutcome | Promise<AuthOutcome> {
+    const dev = this.#parts.mode === 'dev' ? devIdentity(this.#parts.app, request) : null
+    if (dev !== null) return this.#judge(dev)
+    try {
+      const given = this.#ask(request)
+      if (given === null || given === undefined || !('then' in given)) return this.#judge(given)
+      return Promise.resolve(given).then(
+        (identity) => this.#judge(identity),
+        (error: unknown) => this.#threw(error),
+      )
+    } catch (error) {
+      return this.#threw(error)
+    }
+  }
+
+  #judge(given: Given): AuthOutcome {
+    if (given === null || given === undefined) return fail('unauthenticated', 'the app does not know this token: get a new one')
+    if ('ok' in given) return given
+    const { sub, actor, expiresAt } = given
+    // The sub is put before idempotency keys with a NUL between (D1): it must not hold one itself.
+    if (typeof sub !== 'string' || sub === '' || sub.includes('\u0000')) return this.#wrong('sub must be a text without NUL')
+    if (actor !== undefined && (typeof actor !== 'string' || 'wrong' in parseActorId(actor))) return this.#wrong('actor must be type/key')
+    if (expiresAt === undefined) return { ok: true, who: given }
+    if (!Number.isFinite(expiresAt)) return this.#wrong('expiresAt must be ms since 1970')
+    return expiresAt <= this.#parts.clock.now() ? fail('expired', 'the token has expired: get a new one') : { ok: true, who: given }
+  }
+
+  #wrong(what: string): Failure {
+    this.#parts.log.error({ what }, 'authenticate returned a wrong identity')
+    return fail('internal', 'the app gave a wrong identity')
+  }
+
+  #threw(error: unknown): Failure {
+    this.#parts.log.error({ error: error instanceof Error ? error.message : String(error) }, 'authenticate threw')
+    return fail('internal', 'the app failed to check the token')
+  }
+}
+
+function asker(app: App): (request: AuthRequest) => Given | Promise<Given> {
+  const { authenticate } = app
+  if (authenticate === undefined)
+    return () => fail('unauthenticated', 'this app has no authenticate: nobody can connect (`troupe dev` lets in ?as=NAME)')
+  if (typeof authenticate === 'function') return authenticate
+  const verify = jwtVerifier(authenticate.jwt)
+  return (request) => (request.token === undefined ? fail('unauthenticated', 'a token is needed') : verify(request.token))
+}
+
+/** `?as=NAME`, or the token `dev:NAME`: in `dev` everybody is who they say (CONTRACT §2). */
+function devIdentity(app: App, request: AuthRequest): Identity | null {
+  const name =
+    request.token?.startsWith('dev:') === true ? request.token.slice(4) : request.token === undefined ? request.query['as'] : undefined
+  if (name === undefined || name === '') return null
+  const type = app.byType.has('user') ? 'user' : app.byType.keys().next().value
+  return { sub: name, actor: `${String(type)}/${name}` }
+}

@@ -1,0 +1,336 @@
+/**
+ * One WebSocket: the shell around its life (session.ts), its requests (requests.ts) and its outbox. It owns the socket and everything
+ * that exists because the socket does; when the socket goes, all of that goes at once.
+ *
+ *  1. `bye` is written before every close that the gateway decides; after it nothing is.
+ *  2. Nothing here outlives `gone`: subscriptions end, and with the last of them their upstream (D8).
+ *  3. The socket is not read while `inflight` requests are unanswered or more than `outboxBytes` wait on it. A connection that is not
+ *     read is not held to its pongs, nor is one whose socket still holds bytes for it.
+ *  4. There may be a million of these: no closures or maps before they are needed, one timing wheel for all.
+ */
+import { ERRORS } from '../errors.ts'
+import { CLOSE } from '../protocol/close-codes.ts'
+import { byeFrame, errorFrame, type ServerCodec } from '../protocol/encode.ts'
+import type { ServerFrame } from '../protocol/frames.ts'
+import { admitThen, type Admission, type Credentials } from './admission.ts'
+import { Backlog } from './backlog.ts'
+import { Outbox, type Message, type Outlet } from './outbox.ts'
+import { run, type Client, type ClientSubscriptions } from './requests.ts'
+import { CLOSING, onFrame, type Handshake, type Incoming, type Life, type Open, type Runnable, type Waiting } from './session.ts'
+import type { SharedNote } from './shared-note.ts'
+import type { Closable, Site, WireForm } from './site.ts'
+import { GONE, type Socket } from './socket.ts'
+import type { Subscription } from './subscription.ts'
+import { SubscriptionTable } from './subscription-table.ts'
+import { Vigil } from './vigil.ts'
+import { welcomeFrame } from './welcome.ts'
+import type { WheelItem } from './wheel.ts'
+
+export class Connection implements Client, Outlet, WheelItem, Closable {
+  readonly site: Site
+  readonly #form: WireForm
+  #socket: Socket
+  readonly #outbox: Outbox
+  readonly #backlog = new Backlog()
+  readonly #vigil = new Vigil()
+  #table: SubscriptionTable | null = null
+  #life: Life
+  #malformed = 0
+  #paused = false
+  #retiring = false
+  due = 0
+
+  constructor(site: Site, form: WireForm, socket: Socket, handshake: Handshake) {
+    this.site = site
+    this.#form = form
+    this.#socket = socket
+    this.#outbox = new Outbox(this, form.outbox)
+    this.#life = { phase: 'connecting', handshake, early: [], earlyBytes: 0 }
+    site.live.sockets.add(this)
+    site.wheel.schedule(this, site.wheel.tick + site.periods.connect)
+  }
+
+  // ── From the socket ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** `data` may be a view of the socket's buffer: what is kept is copied. */
+  message(data: Buffer, isBinary: boolean): void {
+    if (this.closing) return
+    this.#vigil.lastHeard = this.site.wheel.tick
+    if (isBinary && this.#form.name === 'raw') return this.#incoming({ t: 'raw', data: new Uint8Array(data) }, data.length)
+    const frames = this.#form.decode(data, isBinary, this.site.options.frameDepth)
+    // What came with a frame counts once, with the first.
+    let bytes = data.length
+    for (const frame of frames) {
+      this.#incoming(frame, bytes)
+      bytes = 0
+    }
+  }
+
+  /** A control frame: the client lives. */
+  heard(): void {
+    this.#vigil.lastHeard = this.site.wheel.tick
+  }
+
+  /** The socket is closed, or failed. Idempotent. */
+  gone(): void {
+    if (!this.site.live.sockets.delete(this)) return
+    this.#end()
+    // The wheel may hold this object for one more period: not the socket with it.
+    this.#socket = GONE
+  }
+
+  #incoming(frame: Incoming, bytes: number): void {
+    const step = onFrame(this.#life, frame, bytes, this.site.options)
+    switch (step.do) {
+      case 'run':
+        return this.#take(step.what)
+      case 'authenticate':
+        return this.#authenticate(step.life, step.connect)
+      case 'complain': {
+        this.site.counters.malformed++
+        this.send(errorFrame('invalid', step.about.message, step.about.id))
+        if (++this.#malformed >= this.site.options.malformedFrames) this.bye(CLOSE.protocolError, step.about.message)
+        return
+      }
+      case 'overflow':
+        return this.bye(CLOSE.protocolError, 'too many frames before the welcome')
+      case 'wait':
+      case 'ignore':
+        return
+    }
+  }
+
+  // ── Welcome ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #authenticate(life: Waiting, connect: Credentials): void {
+    const { site } = this
+    this.#life = life
+    site.wheel.schedule(this, site.wheel.tick + site.periods.auth)
+    admitThen(site, connect, life.handshake, (admission) => {
+      // It may have been closed, or given up, meanwhile.
+      if (this.#life === life) this.#admitted(life, admission)
+    })
+  }
+
+  #admitted(life: Waiting, admission: Admission): void {
+    const { site } = this
+    if (!admission.ok) {
+      site.counters.refused++
+      return this.bye(ERRORS[admission.code].close, admission.message, admission.retryAfterMs)
+    }
+    const { session, resumed, device, who } = admission
+    const open: Open = { phase: 'open', session, device, who }
+    this.#life = open
+    site.live.sessions++
+    site.counters.connected++
+    if (resumed) site.counters.resumed++
+    this.send(welcomeFrame(site, open, resumed))
+    this.#vigil.begin(site.wheel.tick, site.periods.ping, site.random.float())
+    this.#vigil.token(who.expiresAt, site.clock.now())
+    this.visit(site.wheel.tick)
+    for (const frame of life.early) this.#take(frame)
+    if (site.live.draining) this.hintDrain(0)
+  }
+
+  // ── Requests ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #take(frame: Runnable): void {
+    const life = this.#life
+    if (life.phase !== 'open') return
+    this.site.counters.frames++
+    if (this.#backlog.take(frame, this.site.options.inflight, this.crowded)) run(this, life, frame)
+    this.#steer()
+  }
+
+  /** Reads the socket or does not (3). */
+  #steer(): void {
+    const full = !this.#backlog.empty || this.#backlog.inflight >= this.site.options.inflight || this.crowded || this.#retiring
+    if (full === this.#paused || this.closing) return
+    this.#paused = full
+    if (full) return this.#socket.pause()
+    this.#vigil.readAgain(this.site.wheel.tick)
+    this.#socket.resume()
+  }
+
+  #proceed(): void {
+    const life = this.#life
+    if (life.phase !== 'open') return
+    if (!this.#backlog.empty)
+      this.#backlog.proceed(
+        this.site.options.inflight,
+        () => !this.crowded && !this.closing,
+        (frame) => run(this, life, frame),
+      )
+    this.#steer()
+    if (this.#retiring && this.#backlog.inflight === 0) this.bye(CLOSE.drained, 'this node is going: reconnect')
+  }
+
+  get codec(): ServerCodec<Message> {
+    return this.#form.codec
+  }
+
+  get closing(): boolean {
+    return this.#life.phase === 'closing'
+  }
+
+  get address(): string {
+    return this.#socket.address
+  }
+
+  get crowded(): boolean {
+    return this.#socket.waitingBytes > this.site.options.outboxBytes
+  }
+
+  get subscriptions(): ClientSubscriptions {
+    this.#table ??= new SubscriptionTable(this.site.live)
+    return this.#table
+  }
+
+  reply(message: Message): void {
+    if (!this.closing) this.#push(message)
+  }
+
+  began(): void {
+    this.#backlog.began()
+  }
+
+  finished(message: Message | null): void {
+    this.#backlog.finished()
+    if (this.closing) return
+    if (message !== null) this.#push(message)
+    if (this.#paused || this.#retiring) this.#proceed()
+  }
+
+  refreshed(): void {
+    if (this.#life.phase !== 'open') return
+    this.#vigil.token(this.#life.who.expiresAt, this.site.clock.now())
+    this.visit(this.site.wheel.tick)
+  }
+
+  send(frame: ServerFrame): void {
+    if (!this.closing) this.#push(this.#form.codec.frame(frame))
+  }
+
+  // ── Notes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get room(): boolean {
+    return this.#outbox.room && !this.closing
+  }
+
+  note({ sub }: Subscription, note: SharedNote, from: number): void {
+    if (this.closing) return
+    const { codec, frame } = this.#form
+    this.site.counters.notes++
+    this.#vigil.lastSent = this.site.wheel.tick
+    this.#outbox.push(note.message(codec, sub, from), () => note.framed(codec, sub, from, frame))
+  }
+
+  gap({ sub }: Subscription, from: number, to: number, journal: string | undefined): void {
+    this.site.counters.gaps++
+    this.send(journal === undefined ? { t: 'gap', sub, from, to } : { t: 'gap', sub, from, to, journal })
+  }
+
+  // ── The outbox’s outlet ────────────────────────────────────────────────────────────────────────────────────────────
+
+  #push(message: Message): void {
+    this.#vigil.lastSent = this.site.wheel.tick
+    this.#outbox.push(message)
+  }
+
+  get waitingBytes(): number {
+    return this.#socket.waitingBytes
+  }
+
+  frame(message: Message): Uint8Array {
+    return this.#form.frame(message)
+  }
+
+  write(bytes: Uint8Array, taken: (() => void) | undefined): void {
+    this.#socket.write(bytes, taken)
+  }
+
+  roomGone(): void {
+    // A stall is to be seen in its own time, which may be before the next heartbeat.
+    const { wheel, periods } = this.site
+    const soon = wheel.tick + Math.ceil(periods.slow / 4)
+    if (this.#life.phase === 'open' && (this.due === 0 || this.due > soon)) wheel.schedule(this, soon)
+    this.#steer()
+  }
+
+  roomAgain(): void {
+    if (this.closing) return
+    this.#table?.roomAgain()
+    this.#proceed()
+  }
+
+  // ── Time ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  visit(tick: number): void {
+    const { site } = this
+    switch (this.#life.phase) {
+      case 'connecting':
+        return this.bye(CLOSE.neverConnected, `no connect frame within ${site.options.connectTimeoutMs} ms`)
+      case 'authenticating':
+        return this.bye(CLOSE.busy, 'the token could not be checked in time: come again')
+      case 'open':
+        return this.#visitOpen(this.#life, tick)
+      case 'closing':
+        return
+    }
+  }
+
+  #visitOpen({ who }: Open, tick: number): void {
+    const { wheel, periods, counters, clock } = this.site
+    const { waitingBytes, takenBytes } = this.#socket
+    const facts = { waitingBytes, takenBytes, paused: this.#paused, nowMs: clock.now(), expiresAt: who.expiresAt }
+    const sight = this.#vigil.look(tick, facts, periods)
+    if (sight.do === 'bye') {
+      if (sight.because !== 'expired') counters[sight.because]++
+      return this.bye(sight.code, sight.reason)
+    }
+    if (sight.do === 'ping') {
+      counters.pings++
+      this.send({ t: 'ping' })
+    } else if (sight.do === 'hint') this.send({ t: 'hint', kind: 'refresh', inMs: 0, spreadMs: Math.floor(sight.leftMs / 2) })
+    if (!this.closing) wheel.schedule(this, sight.next)
+  }
+
+  // ── The end ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  hintDrain(spreadMs: number): void {
+    if (this.#life.phase === 'open') this.send({ t: 'hint', kind: 'drain', inMs: 0, spreadMs })
+  }
+
+  retire(): void {
+    if (this.#life.phase !== 'open') return this.bye(CLOSE.drained, 'this node is going: reconnect')
+    this.#retiring = true
+    this.#steer()
+    this.#proceed()
+  }
+
+  shutDown(): void {
+    this.bye(CLOSE.shutdown, 'this node is stopping: reconnect')
+    this.#socket.destroy()
+  }
+
+  bye(code: number, reason: string, retryAfterMs?: number): void {
+    if (this.closing) return
+    this.send(byeFrame(code, reason, retryAfterMs))
+    this.#outbox.flush()
+    this.#end()
+    // The client's half of the closing handshake must be read.
+    if (this.#paused) this.#socket.resume()
+    this.#socket.close(code, reason)
+  }
+
+  #end(): void {
+    if (this.closing) return
+    if (this.#life.phase === 'open') this.site.live.sessions--
+    this.#life = CLOSING
+    this.due = 0
+    this.#outbox.drop()
+    this.#backlog.clear()
+    this.#table?.endAll()
+    this.#table = null
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * The gateway: everything on the client port of a node. Builds its parts, attaches to a shared HTTP server, drains, closes.
+ *
+ *     http.Server ──upgrade──▶ server.ts ─▶ connection.ts ─▶ requests.ts ─▶ ActorCalls
+ *          └──────request───▶ http.ts ───▶ http-*.ts ──────────────────────▶    │
+ *                                              subscription.ts ◀─ upstreams.ts ◀┘ notes
+ */
+import type { IncomingMessage, Server } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { ActorCalls } from '../actors/calls.ts'
+import type { App } from '../actors/define.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import type { Random } from '../base/random.ts'
+import type { Options } from '../options.ts'
+import { Auth } from './auth.ts'
+import { freshCounters, type GatewayCounters } from './counters.ts'
+import { httpFront, type RequestListener } from './http.ts'
+import { Turns, type OutboxKind } from './outbox.ts'
+import { Rights } from './rights.ts'
+import { webSocketFront, type WebSocketFront } from './server.ts'
+import type { Closable, LiveSet, Site } from './site.ts'
+import { Tickets } from './tickets.ts'
+import { Upstreams } from './upstreams.ts'
+import { Wheel } from './wheel.ts'
+import { wireForms } from './wire-forms.ts'
+
+export interface GatewayParts {
+  readonly app: App
+  readonly calls: ActorCalls
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly options: Options
+  /** Name of the node, told to clients. */
+  readonly node: string
+  /** Signs resume tickets; the same on all nodes of a cluster. At least 16 bytes. */
+  readonly ticketKey: Uint8Array
+  readonly mode: 'dev' | 'start'
+  /** HTTP or HTTPS; listening is the caller's. The gateway takes its `request` and `upgrade` events. */
+  readonly server: Server
+  /** Folder of static files. */
+  readonly filesDir: string | null
+}
+
+export interface GatewayStats {
+  /** Connections and event streams, also those not yet welcomed or closing. */
+  readonly sockets: number
+  readonly sessions: number
+  readonly subscriptions: number
+  readonly upstreams: number
+  readonly counters: Readonly<GatewayCounters>
+}
+
+export interface Gateway {
+  stats(): GatewayStats
+  /** Asks all clients to go, closes them at a pace over `drainSpreadMs`, each when its requests are answered. Resolves when all are gone. */
+  drain(): Promise<void>
+  /** Closes everything now and leaves the server. Idempotent. */
+  close(): Promise<void>
+}
+
+const TICKS_PER_PERIOD = 20
+const TICK_MS_MAX = 250
+const PACE_MS = 50
+
+/** Throws TypeError when the app's JWT options or the ticket key cannot work. */
+export function createGateway(parts: GatewayParts): Gateway {
+  const { app, clock, log, options, server } = parts
+  const counters = freshCounters()
+  const live: LiveSet = { sessions: 0, subscriptions: 0, draining: false, sockets: new Set() }
+  const wheel = new Wheel(clock, tickMsOf(options))
+  const upstreams = new Upstreams({ calls: parts.calls, clock, random: parts.random, options, counters })
+  const site: Site = {
+    app,
+    calls: parts.calls,
+    clock,
+    random: parts.random,
+    log,
+    options,
+    node: parts.node,
+    auth: new Auth({ app, mode: parts.mode, clock, log }),
+    tickets: new Tickets(parts.ticketKey),
+    rights: new Rights(app, log),
+    upstreams,
+    wheel,
+    counters,
+    live,
+    periods: {
+      ping: wheel.ticks(options.pingEveryMs),
+      grace: wheel.ticks(options.pongGraceMs),
+      slow: wheel.ticks(options.slowConsumerMs),
+      connect: wheel.ticks(options.connectTimeoutMs),
+      auth: wheel.ticks(options.authTimeoutMs),
+      tickMs: wheel.tickMs,
+    },
+  }
+  const turns = new Turns(clock)
+  const streams: OutboxKind = { turns, softBytes: options.outboxSoftBytes, join: (texts) => texts.join('') }
+  const sockets = webSocketFront(site, wireForms(turns, options.outboxSoftBytes))
+  const detach = attach(server, httpFront(site, streams, parts.filesDir), sockets, options)
+  return {
+    stats: () => ({
+      sockets: live.sockets.size,
+      sessions: live.sessions,
+      subscriptions: live.subscriptions,
+      upstreams: upstreams.size,
+      counters: { ...counters },
+    }),
+    drain: () => drain(site),
+    close: async () => {
+      live.draining = true
+      for (const socket of live.sockets) socket.shutDown()
+      sockets.close()
+      wheel.stop()
+      detach()
+    },
+  }
+}
+
+/** Fine enough for the shortest period, coarse enough to cost nothing. */
+function tickMsOf(options: Options): number {
+  const shortest = Math.min(
+    options.pingEveryMs,
+    options.pongGraceMs,
+    options.slowConsumerMs,
+    options.connectTimeoutMs,
+    options.authTimeoutMs,
+  )
+  return Math.max(5, Math.min(TICK_MS_MAX, Math.floor(shortest / TICKS_PER_PERIOD)))
+}
+
+function attach(server: Server, onRequest: RequestListener, sockets: WebSocketFront, options: Options): () => void {
+  const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => sockets.upgrade(request, socket, head)
+  // Beyond the sockets that are answered `bye`, the kernel's answer must do.
+  server.maxConnections = 2 * options.connections
+  server.headersTimeout = options.connectTimeoutMs
+  server.on('request', onRequest)
+  server.on('upgrade', onUpgrade)
+  return () => {
+    server.off('request', onRequest)
+    server.off('upgrade', onUpgrade)
+  }
+}
+
+async function drain(site: Site): Promise<void> {
+  const { live, clock, options } = site
+  live.draining = true
+  const leaving: Closable[] = [...live.sockets]
+  for (const socket of leaving) socket.hintDrain(options.drainSpreadMs)
+  site.log.info({ sockets: leaving.length, spreadMs: options.drainSpreadMs }, 'draining sockets')
+  const steps = Math.max(1, Math.floor(options.drainSpreadMs / PACE_MS))
+  const each = Math.ceil(leaving.length / steps)
+  const pause = (): Promise<void> => new Promise((resolve) => void clock.after(PACE_MS, resolve))
+  for (let next = 0; next < leaving.length;) {
+    await pause()
+    // Who has gone by itself costs no time.
+    for (let retired = 0; retired < each && next < leaving.length; next++) {
+      const socket = leaving[next] as Closable
+      if (!live.sockets.has(socket)) continue
+      socket.retire()
+      retired++
+    }
+  }
+  // Requests end by their time-outs, closing handshakes by theirs: this ends.
+  while (live.sockets.size > 0) await pause()
+}

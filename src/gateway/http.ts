@@ -1,0 +1,81 @@
+/**
+ * The HTTP side of the client port (CONTRACT §4): the app's own routes first, then Troupe's under `/v1/`, then the app's files.
+ * Every failure is `{error:{code,message,retryable}}` with the status of the error table; a handler that throws answers `internal`.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { getRequestListener } from '@hono/node-server'
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
+import { Hono } from 'hono'
+import { fail } from '../errors.ts'
+import { appTools } from './app-tools.ts'
+import { serveFile } from './files.ts'
+import { pathOf } from './handshake.ts'
+import { actorPath, answerActors } from './http-actors.ts'
+import { failedAnswer, jsonAnswer } from './http-answer.ts'
+import { callerOf } from './http-caller.ts'
+import { streamTopic } from './http-topics.ts'
+import type { OutboxKind } from './outbox.ts'
+import type { Site } from './site.ts'
+import { ticketOf } from './welcome.ts'
+
+interface Env {
+  Bindings: { incoming: IncomingMessage; outgoing: ServerResponse }
+}
+
+export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
+
+export function httpFront(site: Site, streams: OutboxKind, filesDir: string | null): RequestListener {
+  const http = new Hono<Env>()
+  http.use(async (_, next) => {
+    site.counters.httpRequests++
+    await next()
+  })
+  site.app.routes?.(http as unknown as Hono, appTools(site))
+  http.all('/v1/actors/*', (c) => actors(site, streams, c.env.incoming, c.env.outgoing))
+  http.post('/v1/session', (c) => session(site, c.env.incoming))
+  http.notFound(async (c) => {
+    const path = pathOf(c.env.incoming)
+    const { method } = c.req
+    if (filesDir !== null && (method === 'GET' || method === 'HEAD') && !path.startsWith('/v1/')) {
+      const file = await serveFile(filesDir, { method, path, ifNoneMatch: c.env.incoming.headers['if-none-match'] })
+      if (file !== null) return file
+    }
+    return failedAnswer(fail('not_found', `there is no ${method} ${path.slice(0, 200)} here`))
+  })
+  http.onError((error) => {
+    site.log.error({ error: error.message }, 'an HTTP route threw')
+    return failedAnswer(fail('internal', 'the route failed; the node’s log says more'))
+  })
+  const listener = getRequestListener(http.fetch as (request: Request, env: unknown) => Promise<Response>, {
+    // The platform's own Request and Response stay what they are, for the app.
+    overrideGlobalObjects: false,
+    errorHandler: () => failedAnswer(fail('invalid', 'not a request that can be understood')),
+  })
+  return (request, response) => void listener(request, response)
+}
+
+async function actors(site: Site, streams: OutboxKind, request: IncomingMessage, response: ServerResponse): Promise<Response> {
+  const path = actorPath(pathOf(request))
+  if (!path.ok) return failedAnswer(path)
+  if (path.part !== 'topics' || request.method !== 'GET') return answerActors(site, request, path)
+  const caller = await callerOf(site, request)
+  if (!caller.ok) return failedAnswer(caller)
+  const failure = await streamTopic(site, streams, { request, response, actor: path.actor, topic: path.name, caller })
+  return failure === null ? RESPONSE_ALREADY_SENT : failedAnswer(failure)
+}
+
+/** A session and its ticket, for clients that cannot send a token with each request (`?ticket=`). */
+async function session(site: Site, request: IncomingMessage): Promise<Response> {
+  const caller = await callerOf(site, request)
+  if (!caller.ok) return failedAnswer(caller)
+  const { who } = caller
+  return jsonAnswer(
+    JSON.stringify({
+      session: caller.session,
+      ticket: ticketOf(site, caller),
+      actor: who.actor ?? '',
+      node: site.node,
+      expiresAt: who.expiresAt ?? null,
+    }),
+  )
+}

@@ -1,0 +1,182 @@
+/**
+ * WebSockets at `/v1/ws` (CONTRACT §3). The only file that knows `ws`: it does the handshake, reads frames and closes; messages are
+ * written by us, straight to the socket (websocket-frame.ts), which is sound because `ws` writes only control frames, whole, at once.
+ *
+ *     client                         server
+ *       │ GET /v1/ws, Upgrade ───────▶ │  beyond twice the limit of sockets: 503
+ *       │ ◀─── 101, subprotocol ────── │  an unknown subprotocol is echoed, or a browser would not see the `bye`
+ *       │ ◀─── bye, close ──────────── │  unknown subprotocol, too many sockets, draining
+ *       │ connect ───────────────────▶ │  else: Connection
+ *
+ * Nothing of the request is kept but what `authenticate` may look at, and that only until the welcome.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { Socket as NetSocket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { WebSocketServer, type WebSocket } from 'ws'
+import { CLOSE } from '../protocol/close-codes.ts'
+import { byeFrame } from '../protocol/encode.ts'
+import { SUBPROTOCOLS } from '../protocol/frames.ts'
+import { Connection } from './connection.ts'
+import { handshakeOf, pathOf } from './handshake.ts'
+import type { Site, WireForm } from './site.ts'
+import type { Socket } from './socket.ts'
+import type { wireForms } from './wire-forms.ts'
+
+export const WEBSOCKET_PATH = '/v1/ws'
+/** After our half of the closing handshake the client has this long for its own. */
+const CLOSE_TIMEOUT_MS = 5_000
+const REASON_BYTES_MAX = 123
+
+const CONNECTION = Symbol('connection')
+type Attached = WebSocket & { [CONNECTION]?: Connection }
+
+export interface WebSocketFront {
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  close(): void
+}
+
+export function webSocketFront(site: Site, forms: ReturnType<typeof wireForms>): WebSocketFront {
+  const server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: site.options.frameBytes,
+    // Answered by hand: not while the client does not read.
+    autoPong: false,
+    closeTimeout: CLOSE_TIMEOUT_MS,
+    handleProtocols: chosen,
+  } as ConstructorParameters<typeof WebSocketServer>[0])
+  return {
+    upgrade: (request, socket, head) => {
+      if (pathOf(request) !== WEBSOCKET_PATH) return refuse(socket, '404 Not Found')
+      if (site.live.sockets.size >= 2 * site.options.connections) return refuse(socket, '503 Service Unavailable')
+      server.handleUpgrade(request, socket, head, (ws) => accept(site, forms, ws, socket as NetSocket, request))
+    },
+    close: () => server.close(),
+  }
+}
+
+/** The first that we know in the client's order, else the first. */
+function chosen(offered: ReadonlySet<string>): string | false {
+  for (const name of offered) if ((SUBPROTOCOLS as readonly string[]).includes(name)) return name
+  return offered.values().next().value ?? false
+}
+
+function refuse(socket: Duplex, status: string): void {
+  socket.on('error', ignore)
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy())
+}
+
+function accept(site: Site, forms: ReturnType<typeof wireForms>, ws: WebSocket, socket: NetSocket, request: IncomingMessage): void {
+  const form = formOf(forms, ws.protocol)
+  if (form === null) return sayBye(forms.json, ws, CLOSE.protocolError, `unknown subprotocol: ${SUBPROTOCOLS.join(', ')}`)
+  if (site.live.draining) return sayBye(form, ws, CLOSE.drained, 'this node is going: connect to another')
+  if (site.live.sockets.size >= site.options.connections) {
+    site.counters.overLimit++
+    return sayBye(form, ws, CLOSE.connectionLimit, `this node has its ${site.options.connections} connections`)
+  }
+  ;(ws as Attached)[CONNECTION] = new Connection(site, form, new WebSocketPort(ws, socket), handshakeOf(request))
+  ws.on('message', onMessage)
+  ws.on('ping', onPing)
+  ws.on('pong', onPong)
+  ws.on('close', onClose)
+  ws.on('error', ignore)
+}
+
+function formOf(forms: ReturnType<typeof wireForms>, protocol: string): WireForm | null {
+  switch (protocol) {
+    case '':
+    case 'troupe.v1.json':
+      return forms.json
+    case 'troupe.v1.msgpack':
+      return forms.msgpack
+    case 'troupe.v1.raw':
+      return forms.raw
+    default:
+      return null
+  }
+}
+
+function sayBye(form: WireForm, ws: WebSocket, code: number, reason: string): void {
+  ws.on('error', ignore)
+  ws.on('message', ignore)
+  ws.send(form.codec.frame(byeFrame(code, reason)))
+  ws.close(code, shortened(reason))
+}
+
+// One set of listeners for all sockets: a closure for each would cost a kilobyte a connection.
+
+function onMessage(this: WebSocket, data: unknown, isBinary: boolean): void {
+  ;(this as Attached)[CONNECTION]?.message(data as Buffer, isBinary)
+}
+
+function onPing(this: WebSocket, data: Buffer): void {
+  const connection = (this as Attached)[CONNECTION]
+  connection?.heard()
+  // A client that pings without reading would fill our memory with pongs.
+  if (connection?.room === true) this.pong(data)
+}
+
+function onPong(this: WebSocket): void {
+  ;(this as Attached)[CONNECTION]?.heard()
+}
+
+function onClose(this: WebSocket): void {
+  ;(this as Attached)[CONNECTION]?.gone()
+}
+
+/** `ws` closes by itself after an error, and `close` follows. */
+function ignore(): void {}
+
+class WebSocketPort implements Socket {
+  readonly #ws: WebSocket
+  readonly #socket: NetSocket
+
+  constructor(ws: WebSocket, socket: NetSocket) {
+    this.#ws = ws
+    this.#socket = socket
+  }
+
+  get address(): string {
+    return this.#socket.remoteAddress ?? ''
+  }
+
+  get waitingBytes(): number {
+    return this.#socket.writableLength
+  }
+
+  /** Node counts a write as done when all of it is; what the kernel took of one under way, libuv knows. */
+  get takenBytes(): number {
+    const { bytesWritten, writableLength } = this.#socket
+    const { _handle: handle } = this.#socket as { _handle?: { readonly writeQueueSize?: number } | null }
+    return bytesWritten - writableLength - (handle?.writeQueueSize ?? 0)
+  }
+
+  write(bytes: Uint8Array, taken: (() => void) | undefined): void {
+    if (this.#ws.readyState === this.#ws.OPEN) this.#socket.write(bytes, taken)
+  }
+
+  pause(): void {
+    this.#ws.pause()
+  }
+
+  resume(): void {
+    this.#ws.resume()
+  }
+
+  close(code: number, reason: string): void {
+    this.#ws.close(code, shortened(reason))
+  }
+
+  destroy(): void {
+    // What was written is still sent.
+    this.#socket.destroySoon()
+  }
+}
+
+/** A close reason has at most 123 bytes (RFC 6455 §5.5). */
+function shortened(reason: string): string {
+  if (Buffer.byteLength(reason) <= REASON_BYTES_MAX) return reason
+  return new TextDecoder().decode(Buffer.from(reason).subarray(0, REASON_BYTES_MAX), { stream: true })
+}

@@ -1,0 +1,62 @@
+/** What all connections of a gateway share: its ports, parts and periods. Made once by gateway.ts. */
+import type { ActorCalls } from '../actors/calls.ts'
+import type { App } from '../actors/define.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import type { Random } from '../base/random.ts'
+import type { Options } from '../options.ts'
+import type { Decoded } from '../protocol/decode.ts'
+import type { ServerCodec } from '../protocol/encode.ts'
+import type { Auth } from './auth.ts'
+import type { GatewayCounters } from './counters.ts'
+import type { Message, OutboxKind } from './outbox.ts'
+import type { Rights } from './rights.ts'
+import type { Tickets } from './tickets.ts'
+import type { Upstreams } from './upstreams.ts'
+import type { Periods } from './vigil.ts'
+import type { Wheel } from './wheel.ts'
+
+export interface Site {
+  readonly app: App
+  readonly calls: ActorCalls
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly options: Options
+  readonly node: string
+  readonly auth: Auth
+  readonly tickets: Tickets
+  readonly rights: Rights
+  readonly upstreams: Upstreams
+  readonly wheel: Wheel
+  readonly counters: GatewayCounters
+  readonly live: LiveSet
+  /** In ticks of the wheel. */
+  readonly periods: Periods & { readonly connect: number; readonly auth: number }
+}
+
+/** Everything with a socket: connections and streams. */
+export interface LiveSet {
+  sessions: number
+  subscriptions: number
+  draining: boolean
+  readonly sockets: Set<Closable>
+}
+
+export interface Closable {
+  /** Asks the client to go within this time. */
+  hintDrain(spreadMs: number): void
+  /** Ends it when its requests are answered. */
+  retire(): void
+  /** Ends it now. */
+  shutDown(): void
+}
+
+/** One subprotocol. */
+export interface WireForm {
+  readonly name: 'json' | 'msgpack' | 'raw'
+  readonly codec: ServerCodec<Message>
+  readonly outbox: OutboxKind
+  frame(message: Message): Uint8Array
+  decode(data: Buffer, isBinary: boolean, depthMax: number): readonly Decoded[]
+}
