@@ -107,16 +107,16 @@ type SignalNames<Topics> = string extends keyof Topics
   ? never
   : { [Name in keyof Topics]: Topics[Name] extends SignalTopic ? Name : never }[keyof Topics] & string
 
-/** The data of each event: from its schema, else from the annotation of its reducer. */
+/** The data of each event as a sender gives it: its schema's input, else the annotation of its reducer. */
 type EventData<BySchema, Events> = {
-  [Name in keyof BySchema]: unknown extends BySchema[Name]
-    ? Name extends keyof Events
-      ? // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  [Name in keyof BySchema]: Name extends keyof Events
+    ? Events[Name] extends { readonly schema: StandardSchemaV1<infer Input, unknown> }
+      ? Input
+      : // eslint-disable-next-line @typescript-eslint/no-explicit-any
         Events[Name] extends { reduce(state: any, data: infer Data, ctx: any): any }
         ? Data
         : never
-      : never
-    : BySchema[Name]
+    : never
 }
 
 /** None were named: then there are none. */

@@ -64,7 +64,7 @@ export interface Engine extends ActorCalls {
   drain(): Promise<void>
   /** Stops at once, as a crash would, without writing. */
   kill(): void
-  /** What is known of an actor, from memory or read from the store; null if it has no journal. Writes nothing. */
+  /** What is known of an actor, from memory or read from the store; `n` 0 if nothing was ever written. Writes nothing. */
   inspect(actor: string): Promise<Inspection | Failure>
   stats(): EngineStats
 }
@@ -78,6 +78,7 @@ export interface EngineStats {
 
 /** A send that met a fence is asked again this often before its sender hears `moved`. */
 const MOVES_MAX = 5
+const STOPPING = fail('unavailable', 'this node is stopping: repeat, here or elsewhere', { retryAfterMs: 500 })
 /** With the store failing for this long, sends are answered at once. */
 const STORE_DOWN_MS = 3000
 const DRAIN_STEP_MS = 5
@@ -152,7 +153,7 @@ class ActorEngine implements Engine, Host {
 
   send(call: SendCall, done: (outcome: SendOutcome) => void): void {
     if (this.#life !== 'open') {
-      done(fail('unavailable', 'this node is stopping: repeat, here or elsewhere', { retryAfterMs: 500 }))
+      done(STOPPING)
       return
     }
     const internal = call.sender.startsWith('actor:')
@@ -244,12 +245,12 @@ class ActorEngine implements Engine, Host {
     done: (outcome: Outcome | Failure) => void,
     run: (request: ReadRequest<Call, Outcome>, activation: Activation) => void,
   ): void {
-    if (this.#life === 'dead') return
+    if (this.#life === 'dead') {
+      done(STOPPING)
+      return
+    }
     const offer = (request: ReadRequest<Call, Outcome>): void => {
-      const activation =
-        this.#life === 'open'
-          ? this.#activation(call.actor)
-          : fail('unavailable', 'this node is stopping: ask elsewhere', { retryAfterMs: 500 })
+      const activation = this.#life === 'open' ? this.#activation(call.actor) : STOPPING
       if (activation instanceof Activation) activation.offer(request, true)
       else request.answer(activation)
     }

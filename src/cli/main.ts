@@ -1,0 +1,16 @@
+#!/usr/bin/env node
+/**
+ * The `troupe` command. This file must load on any Node: it checks the version before it imports anything newer.
+ */
+import { nodeProblem } from './node-version.ts'
+
+const problem = nodeProblem(process.versions.node)
+if (problem === null) {
+  const { run } = await import('./program.ts')
+  const { terminal } = await import('./terminal.ts')
+  // An app, or a connection kept alive, may leave something open that would keep the process: it ends here all the same.
+  process.exit(await run(process.argv.slice(2), terminal))
+} else {
+  process.stderr.write(`troupe: ${problem}\n`)
+  process.exitCode = 1
+}

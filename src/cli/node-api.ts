@@ -1,0 +1,105 @@
+/** Requests to a running node over HTTP: the client port as a user, or the admin port as the operator. */
+import type { ActorId } from '../actors/actor-id.ts'
+import type { WireError } from '../errors.ts'
+import { failed, lineOf, misused, type CliError } from './failure.ts'
+import type { TalkFlags } from './flags.ts'
+
+const CLIENT_URL = 'http://127.0.0.1:7000'
+const ADMIN_URL = 'http://127.0.0.1:7200'
+
+export interface Target {
+  /** Without a slash at the end. */
+  readonly base: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly timeoutMs: number
+}
+
+/** Where to ask about an actor (see TALKING_HELP). */
+export function actorTarget(flags: TalkFlags, actor: ActorId): Target {
+  const { url, token, timeout } = flags
+  if (url === undefined && token === undefined) return adminTarget(flags)
+  if (token === undefined && flags.adminToken !== undefined) return adminTarget(flags)
+  return { base: baseOf(url ?? CLIENT_URL), headers: bearer(token ?? ownToken(actor)), timeoutMs: timeout }
+}
+
+/** Where to ask what only the admin port knows. */
+export function adminTarget(flags: TalkFlags): Target {
+  return { base: baseOf(flags.url ?? ADMIN_URL), headers: bearer(flags.adminToken ?? flags.token), timeoutMs: flags.timeout }
+}
+
+export function actorPath({ type, key }: ActorId): string {
+  return `/v1/actors/${encodeURIComponent(type)}/${encodeURIComponent(key)}`
+}
+
+/** The address as people copy it from the listener line: ws and wss are http and https, a path is dropped. */
+function baseOf(text: string): string {
+  const given = /^[a-z]+:\/\//i.test(text) ? text : `http://${text}`
+  if (!URL.canParse(given)) throw misused(`--url: '${text}' is not an address; write it as ${CLIENT_URL}`)
+  const url = new URL(given.replace(/^ws/i, 'http'))
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw misused(`--url: '${text}' must be http, https, ws or wss`)
+  return url.origin
+}
+
+function ownToken({ key }: ActorId): string | undefined {
+  return isHeaderText(key) ? `dev:${key}` : undefined
+}
+
+function bearer(token: string | undefined): Record<string, string> {
+  if (token === undefined) return {}
+  if (!isHeaderText(token)) throw misused('--token: a token is printable ASCII')
+  return { authorization: `Bearer ${token}` }
+}
+
+function isHeaderText(text: string): boolean {
+  return /^[\x21-\x7e]+$/.test(text)
+}
+
+export async function getJson(target: Target, path: string): Promise<unknown> {
+  return (await request(target, path, {})).json()
+}
+
+export async function postJson(target: Target, path: string, body: unknown): Promise<unknown> {
+  const headers = { 'content-type': 'application/json' }
+  return (await request(target, path, { method: 'POST', headers, body: JSON.stringify(body) })).json()
+}
+
+interface Asked extends Pick<RequestInit, 'method' | 'body' | 'signal'> {
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** The answer, if it is a good one; else a CliError that says what to do. */
+export async function request(target: Target, path: string, { headers, ...init }: Asked): Promise<Response> {
+  const url = `${target.base}${path}`
+  let response: Response
+  try {
+    const signal = init.signal ?? AbortSignal.timeout(target.timeoutMs)
+    response = await fetch(url, { ...init, signal, headers: { ...target.headers, ...headers } })
+  } catch (error) {
+    throw unreachable(target, error)
+  }
+  if (response.ok) return response
+  throw await refusal(target, response)
+}
+
+function unreachable(target: Target, error: unknown): CliError {
+  if (error instanceof Error && error.name === 'TimeoutError')
+    return failed(`${target.base} did not answer within ${target.timeoutMs} ms; is it a Troupe node? Wait longer with --timeout`, error)
+  const cause = error instanceof Error ? (error.cause as NodeJS.ErrnoException | undefined) : undefined
+  const why = cause?.code === 'ECONNREFUSED' ? 'nothing listens there' : lineOf(cause ?? error)
+  return failed(`cannot reach ${target.base}: ${why}; start a node with 'troupe dev app.ts' or name another with --url`, error)
+}
+
+async function refusal(target: Target, response: Response): Promise<CliError> {
+  const body: unknown = await response.json().catch(() => undefined)
+  const error = (body as { error?: WireError } | undefined)?.error
+  if (typeof error?.code !== 'string')
+    return failed(`${target.base} answered ${response.status} ${response.statusText}; is it a Troupe node?`)
+  const reason = error.reason === undefined ? '' : ` (${error.reason})`
+  return failed(`${error.code}${reason}: ${error.message}${advice(error.code)}`)
+}
+
+function advice(code: string): string {
+  if (code === 'unauthenticated') return "; give --token ('troupe token --help' tells how to make one)"
+  if (code === 'denied') return '; give the --token of a user who may, or go to the admin port as the operator (no --url, no --token)'
+  return ''
+}

@@ -1,0 +1,104 @@
+/** The command line as a whole: commands, help, and how every outcome becomes an exit code (0 done, 1 failed, 2 asked wrongly). */
+import { Command, CommanderError } from 'commander'
+import { OptionError } from '../options.ts'
+import { devCommand } from './commands/dev.ts'
+import { devNodeCommand } from './commands/dev-node.ts'
+import { doctorCommand } from './commands/doctor.ts'
+import { drainCommand } from './commands/drain.ts'
+import { historyCommand } from './commands/history.ts'
+import { inspectCommand } from './commands/inspect.ts'
+import { loadCommand } from './commands/load.ts'
+import { locateCommand } from './commands/locate.ts'
+import { nodesCommand } from './commands/nodes.ts'
+import { queryCommand } from './commands/query.ts'
+import { sendCommand } from './commands/send.ts'
+import { startCommand } from './commands/start.ts'
+import { tokenCommand } from './commands/token.ts'
+import { verifyCommand } from './commands/verify.ts'
+import { versionCommand } from './commands/version.ts'
+import { watchCommand } from './commands/watch.ts'
+import { applyConfig } from './config.ts'
+import { CliError, lineOf } from './failure.ts'
+import { example } from './flags.ts'
+import type { Terminal } from './terminal.ts'
+import { troupeVersion } from '../node/version.ts'
+
+type AddCommand = (program: Command, terminal: Terminal) => void
+
+const COMMANDS: readonly AddCommand[] = [
+  devCommand,
+  startCommand,
+  sendCommand,
+  queryCommand,
+  watchCommand,
+  inspectCommand,
+  historyCommand,
+  nodesCommand,
+  locateCommand,
+  drainCommand,
+  verifyCommand,
+  loadCommand,
+  tokenCommand,
+  doctorCommand,
+  versionCommand,
+  devNodeCommand,
+]
+
+/** Runs one command line and returns its exit code. Never throws. */
+export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
+  const program = buildProgram(terminal)
+  try {
+    await program.parseAsync(args, { from: 'user' })
+    return 0
+  } catch (error) {
+    return report(error, program, args, terminal)
+  }
+}
+
+export function buildProgram(terminal: Terminal): Command {
+  const program = new Command('troupe')
+    .description('Troupe: every user is an actor with state that lives on one node and survives it.')
+    .version(troupeVersion(), '-V, --version', 'print the version')
+    .helpCommand('help [command]', 'show the help of a command')
+    .configureOutput({ writeErr: () => undefined })
+    .configureHelp({ sortSubcommands: false, helpWidth: Math.min(120, Math.max(80, process.stdout.columns ?? 100)) })
+    .showSuggestionAfterError(true)
+    .exitOverride()
+    .addHelpText(
+      'after',
+      `${example(`
+        troupe dev app.ts                                     run an app, reload on change
+        troupe send user/alice note.added '{"text":"hi"}'     send an event to an actor
+        troupe watch user/alice summary                       follow a topic`)}
+Each command explains itself: troupe COMMAND --help. Flags win over TROUPE_* variables, those over troupe.config.json.
+Exit codes: 0 done, 1 failed, 2 wrong use.`,
+    )
+  // Before the commands: they inherit output and exit behaviour.
+  for (const add of COMMANDS) add(program, terminal)
+  program.hook('preAction', (_, command) => applyConfig(command, program))
+  return program
+}
+
+function report(error: unknown, program: Command, args: readonly string[], terminal: Terminal): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return 0
+    if (error.code === 'commander.help') terminal.err(program.helpInformation())
+    else terminal.err(`troupe: ${lineOf(error).replace(/^error: /, '')} (see 'troupe ${helpOf(program, args)}--help')`)
+    return 2
+  }
+  const verbose = args.includes('--verbose') || process.env['TROUPE_VERBOSE'] !== undefined
+  terminal.err(`troupe: ${lineOf(error)}`)
+  if (verbose && error instanceof Error) terminal.err(stackOf(error))
+  if (error instanceof CliError) return error.exitCode
+  return error instanceof OptionError ? 2 : 1
+}
+
+function helpOf(program: Command, args: readonly string[]): string {
+  const name = args.find((arg) => !arg.startsWith('-'))
+  return program.commands.some((command) => command.name() === name) ? `${name} ` : ''
+}
+
+function stackOf(error: Error): string {
+  const own = error.stack ?? String(error)
+  return error.cause instanceof Error ? `${own}\ncaused by ${stackOf(error.cause)}` : own
+}

@@ -1,0 +1,21 @@
+/** SIGTERM and SIGINT: the first drains, the second stops at once (CONTRACT §2). */
+export interface SignalPlan {
+  drain(signal: NodeJS.Signals): void
+  stop(signal: NodeJS.Signals): void
+}
+
+/** Returns how to listen no longer. */
+export function onSignals(plan: SignalPlan): () => void {
+  let seen = 0
+  const take = (signal: NodeJS.Signals): void => {
+    seen += 1
+    if (seen === 1) plan.drain(signal)
+    else if (seen === 2) plan.stop(signal)
+  }
+  process.on('SIGTERM', take)
+  process.on('SIGINT', take)
+  return () => {
+    process.off('SIGTERM', take)
+    process.off('SIGINT', take)
+  }
+}

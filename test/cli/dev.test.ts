@@ -1,0 +1,91 @@
+/** `dev`: reload on change, state stays, a broken app waits for the next save. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { ANY_PORTS, APP, cleanUp, folder, Running, serving, troupe } from './troupe.ts'
+
+afterAll(cleanUp)
+
+const dev = (cwd: string): Running => new Running(['dev', 'app.ts', ...ANY_PORTS], { cwd })
+const count = async (url: string): Promise<string> => (await troupe(['query', 'user/alice', 'count', '--url', url])).out.trim()
+const send = (url: string) => troupe(['send', 'user/alice', 'note.added', '{"text":"x"}', '--url', url])
+
+describe('dev', () => {
+  test('a saved change is served on the same ports, with the state there was; Ctrl-C ends with 0', async () => {
+    const cwd = folder()
+    const node = await serving(dev(cwd))
+    expect(await send(node.client)).toMatchObject({ code: 0, out: 'offset 1\n' })
+    writeFileSync(join(cwd, 'app.ts'), APP.replace('state.notes }', 'state.notes + 100 }'))
+    await node.running.line('err', /^reloading: app\.ts changed$/)
+    await node.running.line('out', /^ready$/)
+    expect(await count(node.client)).toBe('101')
+    node.running.signal('SIGINT')
+    expect(await node.running.exit).toBe(0)
+  })
+
+  test('a broken app tells its error and is tried again at the next save, at the start and later', async () => {
+    const cwd = folder({ 'app.ts': 'export default nonsense' })
+    const running = dev(cwd)
+    await running.line('err', /app\.ts does not load: ReferenceError: nonsense is not defined \(app\.ts:1:\d+\)/)
+    await running.line('err', /waiting for a change/)
+    writeFileSync(join(cwd, 'app.ts'), APP)
+    const node = await serving(running)
+    expect(await send(node.client)).toMatchObject({ code: 0 })
+    writeFileSync(join(cwd, 'app.ts'), 'export default {')
+    await running.line('err', /app\.ts does not load: /)
+    await running.line('err', /waiting for a change/)
+    writeFileSync(join(cwd, 'app.ts'), APP)
+    await running.line('out', /^ready$/)
+    expect(await count(node.client)).toBe('1')
+    running.signal('SIGTERM')
+    expect(await running.exit).toBe(0)
+  })
+
+  test('a module in a folder made later counts too; the store and static files do not', async () => {
+    const cwd = folder({ 'app.ts': APP.replace('app({ actors', "app({ files: 'public', actors") })
+    mkdirSync(join(cwd, 'public'))
+    const { running, client } = await serving(dev(cwd))
+    writeFileSync(join(cwd, 'public', 'page.js'), '1')
+    expect(await send(client)).toMatchObject({ code: 0 })
+    mkdirSync(join(cwd, 'lib'))
+    writeFileSync(join(cwd, 'app.ts'), `import './lib/part.ts'\n${APP}`)
+    // The first change after the start is this one: neither the page nor the store was told as a change.
+    await running.line('err', /^reloading: app\.ts changed$/)
+    await running.line('err', /does not load: .*part\.ts/)
+    writeFileSync(join(cwd, 'lib', 'part.ts'), 'export const part: number = 1')
+    await running.line('err', /^reloading: lib\/part\.ts changed$/)
+    await running.line('out', /^ready$/)
+    running.signal('SIGTERM')
+    expect(await running.exit).toBe(0)
+    expect(running.err.filter((line) => line.startsWith('reloading'))).toHaveLength(2)
+  })
+
+  test('a port in use ends it at once: no change of the app would help', async () => {
+    const cwd = folder()
+    const { running, client } = await serving(dev(cwd))
+    const second = await troupe(['dev', 'app.ts', '--store', 'memory:', '--listen', new URL(client).host, '--admin-listen', 'none'], {
+      cwd,
+    })
+    expect(second).toMatchObject({ code: 1, out: '', err: expect.stringContaining('the port is in use') as string })
+    running.signal('SIGTERM')
+    expect(await running.exit).toBe(0)
+  })
+
+  test('watch comes back by itself after a reload', async () => {
+    const cwd = folder()
+    const { running, client } = await serving(dev(cwd))
+    const watch = new Running(['watch', 'user/alice', 'summary', '--url', client])
+    await watch.line('out', /^\{"notes":0/)
+    await send(client)
+    await watch.line('out', /^\{"notes":1/)
+    writeFileSync(join(cwd, 'app.ts'), `${APP}\n`)
+    await watch.line('err', /connecting again/)
+    await running.line('out', /^ready$/)
+    await send(client)
+    await watch.line('out', /^\{"notes":2/)
+    watch.signal('SIGINT')
+    expect(await watch.exit).toBe(0)
+    running.signal('SIGTERM')
+    expect(await running.exit).toBe(0)
+  })
+})
