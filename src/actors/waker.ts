@@ -5,14 +5,14 @@
 import type { Hint } from '../store/store.ts'
 import type { Host } from './host.ts'
 
-/** An actor that was woken and still has its hint is left alone for this long, so that a broken one is not tried all the time. */
+/** An actor that was woken and still has its hints is left alone for this long, so that a broken one is not tried all the time; a newer hint wakes it at once. */
 const REST_MS = 5_000
 const RESTING_MAX = 100_000
 
 export class Waker {
   readonly #host: Host
   readonly #wake: (hint: Hint) => void
-  readonly #resting = new Map<string, number>()
+  readonly #resting = new Map<string, { readonly until: number; readonly n: number }>()
   #after: Hint | undefined
   #running = false
 
@@ -37,13 +37,8 @@ export class Waker {
       (hints) => {
         if (!this.#running || this.#host.dead) return
         const now = this.#host.clock.mono()
-        const awake = new Map<string, boolean>()
-        for (const hint of hints) {
-          // Once for each actor and page: all its hints go together, or each would cost a claim of its own.
-          const rested = awake.get(hint.actor) ?? this.#rested(hint.actor, now)
-          awake.set(hint.actor, rested)
-          if (rested) this.#wake(hint)
-        }
+        // All hints of an actor go together, or each would cost a claim of its own.
+        for (const [actor, own] of byActor(hints)) if (this.#rested(actor, own, now)) for (const hint of own) this.#wake(hint)
         // A full page: there are more behind it. Otherwise begin again from the front, where new ones may have come.
         this.#after = hints.length < wakeBatch ? undefined : hints.at(-1)
         this.#later(this.#after === undefined ? this.#host.options.wakeScanMs : 1)
@@ -52,11 +47,12 @@ export class Waker {
     )
   }
 
-  #rested(actor: string, now: number): boolean {
-    const until = this.#resting.get(actor)
-    if (until !== undefined && until > now) return false
+  #rested(actor: string, hints: readonly Hint[], now: number): boolean {
+    const n = Math.max(...hints.map((hint) => hint.n))
+    const resting = this.#resting.get(actor)
+    if (resting !== undefined && resting.until > now && n <= resting.n) return false
     this.#resting.delete(actor)
-    this.#resting.set(actor, now + REST_MS)
+    this.#resting.set(actor, { until: now + REST_MS, n })
     if (this.#resting.size > RESTING_MAX) for (const oldest of this.#resting.keys()) return this.#resting.delete(oldest)
     return true
   }
@@ -64,4 +60,14 @@ export class Waker {
   #later(ms: number): void {
     this.#host.clock.after(ms, () => this.#scan())
   }
+}
+
+function byActor(hints: readonly Hint[]): Map<string, Hint[]> {
+  const grouped = new Map<string, Hint[]>()
+  for (const hint of hints) {
+    const own = grouped.get(hint.actor)
+    if (own === undefined) grouped.set(hint.actor, [hint])
+    else own.push(hint)
+  }
+  return grouped
 }

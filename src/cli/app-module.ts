@@ -1,6 +1,6 @@
 /**
  * Loading an app module. Node strips the types itself. One process runs one copy of Troupe: whatever asks for `troupe`,
- * `troupe/client` or `troupe/testing` gets the copy that this command belongs to, also in a folder where nothing is installed.
+ * `troupe/client` gets the copy that this command belongs to, also in a folder where nothing is installed.
  */
 import { existsSync } from 'node:fs'
 import { registerHooks } from 'node:module'
@@ -13,7 +13,6 @@ const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 const OWN: ReadonlyMap<string, string> = new Map([
   ['troupe', new URL(`../index.${EXTENSION}`, import.meta.url).href],
   ['troupe/client', new URL(`../client/index.${EXTENSION}`, import.meta.url).href],
-  ['troupe/testing', new URL(`../testing.${EXTENSION}`, import.meta.url).href],
 ])
 
 export interface LoadedApp {
