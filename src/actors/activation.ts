@@ -29,6 +29,9 @@ import { takeEvent } from './take.ts'
 import { Topics, type TopicOwner } from './topics.ts'
 import { Writer, type Flight, type WriterOwner } from './writer.ts'
 
+/** How an activation ended, for who makes the next one. */
+export type Ending = 'fenced' | 'passivated' | 'other'
+
 type Life = 'loading' | 'live' | 'settling' | 'closing' | 'dead'
 
 const READ_AGAIN_MAX = 20
@@ -290,7 +293,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
   fenced(): void {
     this.#host.counters.fenced++
     this.#host.log.info({ actor: this.id, epoch: this.writer.epoch }, 'fenced: another owner has written')
-    this.#end(null, true)
+    this.#end(null, 'fenced')
   }
 
   lost(): void {
@@ -376,7 +379,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
   #finish(): void {
     this.writer.snapshotAtEnd()
     this.#host.counters.passivated++
-    this.#end(null)
+    this.#end(null, 'passivated')
   }
 
   /** The store has shown that others wrote since: this memory is old (D11). */
@@ -385,14 +388,14 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
   }
 
   /** A4. `failure` null: who waits asks again. */
-  #end(failure: Failure | null, fenced = false): void {
+  #end(failure: Failure | null, why: Ending = 'other'): void {
     if (this.#life === 'dead') return
     this.#life = 'dead'
     const gate = this.writer.abandon()
     const waiting = this.#mailbox?.drain() ?? []
     this.#mailbox = null
     this.#host.delivery.forget(this)
-    this.#host.retire(this, fenced)
+    this.#host.retire(this, why)
     for (const item of [...gate, ...waiting]) {
       if (failure === null) item.moved()
       else item.failed(failure)

@@ -4,7 +4,7 @@
  * so that two owners do not duel.
  */
 import { backoffMs } from '../base/backoff.ts'
-import type { Activation } from './activation.ts'
+import type { Activation, Ending } from './activation.ts'
 import type { Host } from './host.ts'
 
 const SWEEP_MS = 500
@@ -46,7 +46,7 @@ export class Directory {
     this.#activations.set(activation.id, activation)
     this.#sweepLater()
     const loss = this.#losses.get(activation.id)
-    if (loss === undefined) {
+    if (loss === undefined || this.#host.clock.mono() - loss.at >= FORGIVEN_MS) {
       activation.load(false)
       return
     }
@@ -55,15 +55,19 @@ export class Directory {
     else this.#host.clock.after(wait, () => this.#host.dead || activation.load(true))
   }
 
-  remove(activation: Activation, fenced: boolean): void {
-    if (this.#activations.get(activation.id) === activation) this.#activations.delete(activation.id)
+  remove(activation: Activation, why: Ending): void {
+    const { id } = activation
+    if (this.#activations.get(id) === activation) this.#activations.delete(id)
+    if (why === 'passivated') this.#losses.delete(id) // it lived in peace: nobody contends for the actor now
+    if (why !== 'fenced') return
     const now = this.#host.clock.mono()
-    const loss = this.#losses.get(activation.id)
-    if (fenced) {
-      this.#losses.delete(activation.id)
-      this.#losses.set(activation.id, { count: loss !== undefined && now - loss.at < FORGIVEN_MS ? loss.count + 1 : 1, at: now })
-      if (this.#losses.size > LOSERS_MAX) for (const oldest of this.#losses.keys()) return void this.#losses.delete(oldest)
-    } else if (loss !== undefined && now - loss.at >= FORGIVEN_MS) this.#losses.delete(activation.id)
+    const loss = this.#losses.get(id)
+    this.#losses.delete(id)
+    this.#losses.set(id, { count: loss !== undefined && now - loss.at < FORGIVEN_MS ? loss.count + 1 : 1, at: now })
+    for (const oldest of this.#losses.keys()) {
+      if (this.#losses.size <= LOSERS_MAX) break
+      this.#losses.delete(oldest)
+    }
   }
 
   #sweepLater(): void {

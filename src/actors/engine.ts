@@ -8,7 +8,7 @@ import { randomId, type Random } from '../base/random.ts'
 import { fail, type Failure } from '../errors.ts'
 import type { Options } from '../options.ts'
 import type { Hint, Store } from '../store/store.ts'
-import { Activation } from './activation.ts'
+import { Activation, type Ending } from './activation.ts'
 import { parseActorId } from './actor-id.ts'
 import { Alarms } from './alarms.ts'
 import type {
@@ -270,8 +270,8 @@ class ActorEngine implements Engine, Host {
     return activation
   }
 
-  retire(activation: Activation, fenced: boolean): void {
-    this.#directory.remove(activation, fenced)
+  retire(activation: Activation, why: Ending): void {
+    this.#directory.remove(activation, why)
   }
 
   // ── Life ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -5,7 +5,7 @@ import type { Log } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
 import type { Options } from '../options.ts'
 import type { Store } from '../store/store.ts'
-import type { Activation } from './activation.ts'
+import type { Activation, Ending } from './activation.ts'
 import type { Alarms } from './alarms.ts'
 import type { Committer } from './committer.ts'
 import type { Counters } from './counters.ts'
@@ -37,7 +37,7 @@ export interface Host {
   newCommitId(): Uint8Array
   newJournal(): string
   /** The activation is over; the next request makes a new one, which claims first if this one was fenced (J2). */
-  retire(activation: Activation, fenced: boolean): void
+  retire(activation: Activation, why: Ending): void
   /** A send that met a fence: asks again, or answers `moved`. */
   again(request: SendRequest): void
 }

@@ -5,14 +5,15 @@
 import type { Hint } from '../store/store.ts'
 import type { Host } from './host.ts'
 
-/** An actor that was woken and still has its hints is left alone for this long, so that a broken one is not tried all the time; a newer hint wakes it at once. */
+/** A hint that woke its actor and is still there rests for this long, so that a broken actor is not tried all the time. */
 const REST_MS = 5_000
 const RESTING_MAX = 100_000
 
 export class Waker {
   readonly #host: Host
   readonly #wake: (hint: Hint) => void
-  readonly #resting = new Map<string, { readonly until: number; readonly n: number }>()
+  /** Hints that woke their actors lately, and until when they rest. */
+  readonly #resting = new Map<string, number>()
   #after: Hint | undefined
   #running = false
 
@@ -38,7 +39,7 @@ export class Waker {
         if (!this.#running || this.#host.dead) return
         const now = this.#host.clock.mono()
         // All hints of an actor go together, or each would cost a claim of its own.
-        for (const [actor, own] of byActor(hints)) if (this.#rested(actor, own, now)) for (const hint of own) this.#wake(hint)
+        for (const own of byActor(hints).values()) if (this.#rested(own, now)) for (const hint of own) this.#wake(hint)
         // A full page: there are more behind it. Otherwise begin again from the front, where new ones may have come.
         this.#after = hints.length < wakeBatch ? undefined : hints.at(-1)
         this.#later(this.#after === undefined ? this.#host.options.wakeScanMs : 1)
@@ -47,13 +48,18 @@ export class Waker {
     )
   }
 
-  #rested(actor: string, hints: readonly Hint[], now: number): boolean {
-    const n = Math.max(...hints.map((hint) => hint.n))
-    const resting = this.#resting.get(actor)
-    if (resting !== undefined && resting.until > now && n <= resting.n) return false
-    this.#resting.delete(actor)
-    this.#resting.set(actor, { until: now + REST_MS, n })
-    if (this.#resting.size > RESTING_MAX) for (const oldest of this.#resting.keys()) return this.#resting.delete(oldest)
+  /** Whether any of an actor's hints is new or has rested; then all of them rest from now. */
+  #rested(hints: readonly Hint[], now: number): boolean {
+    const keys = hints.map(({ actor, n, due }) => `${n} ${due} ${actor}`)
+    if (keys.every((key) => (this.#resting.get(key) ?? -Infinity) > now)) return false
+    for (const key of keys) {
+      this.#resting.delete(key)
+      this.#resting.set(key, now + REST_MS)
+    }
+    for (const oldest of this.#resting.keys()) {
+      if (this.#resting.size <= RESTING_MAX) break
+      this.#resting.delete(oldest)
+    }
     return true
   }
 
