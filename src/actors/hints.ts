@@ -21,9 +21,13 @@ export class Hints {
     this.#drop = drop
   }
 
-  /** What was read owes this. */
-  read(owed: number | null): void {
+  /** What was read owes this. With an own claim at `ownN` (else 0) hints before it are dropped if nothing is owed. Says whether some are left. */
+  read(owed: number | null, ownN: number): boolean {
     this.#durablyOwed = owed
+    if (owed !== null || ownN === 0) return this.#stale !== null
+    for (const hint of this.#stale ?? []) if (hint.n < ownN) this.#drop(hint)
+    this.#stale = null
+    return false
   }
 
   /** The hint that a batch after which `owed` is owed must carry: when there is none or it is too late; at the end also when it is too early. */

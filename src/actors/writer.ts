@@ -107,9 +107,13 @@ export class Writer {
     if (folded.migrated) this.#entriesSince = Math.max(this.#entriesSince, this.#host.options.snapshotEntries) // J5
     this.proofAt = begunAt
     this.#answered = null
-    this.#hints.read(owedAt(folded.memory, this.#host.clock.now()))
+    const hintsLeft = this.#hints.read(owedAt(folded.memory, this.#host.clock.now()), this.epoch === 0 ? 0 : this.n)
     this.#closing = false
     this.unclean = claimed && this.#writeBehind
+    if (!claimed || !hintsLeft) return
+    // Who claims because of a hint replaces it at once by an own one: waiting would let other nodes be woken by it too.
+    void this.draft
+    this.flush()
   }
 
   get #writeBehind(): boolean {

@@ -1,0 +1,22 @@
+/**
+ * Our side: one node in mode `start` on the embedded store, as `troupe start` runs it.
+ * Arguments: data directory, or `memory:`.
+ */
+import { startNode } from '../../src/node.ts'
+import { serveParent } from '../harness/child.ts'
+import { benchApp } from './app.ts'
+
+const store = process.argv[2] as string
+const node = await startNode({
+  app: benchApp,
+  node: 'bench-1',
+  listen: '127.0.0.1:0',
+  adminListen: null,
+  store: store === 'memory:' ? store : `sqlite:${store}`,
+  mode: 'start',
+})
+serveParent(
+  { ports: [Number(new URL(node.clientUrl).port)], pids: {} },
+  { recorded: () => node.engine.stats().counters['events'] ?? 0, counters: () => node.engine.stats() },
+  () => node.stop(),
+)
