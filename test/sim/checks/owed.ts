@@ -1,0 +1,35 @@
+/** owed: an actor that owes something (a timer, an undelivered effect) has a wake-up hint in the store, at every moment. (D5) */
+import type { MakeCheck } from '../check.ts'
+
+export const owed: MakeCheck = (_facts, fail) => {
+  const actors = new Map<string, { timers: Map<string, number>; effects: Map<string, Set<number>> }>()
+  return {
+    name: 'owed',
+    applied: ({ actor, body }) => {
+      if (body === null) return
+      let owes = actors.get(actor)
+      if (owes === undefined) actors.set(actor, (owes = { timers: new Map(), effects: new Map() }))
+      for (const [to, seq] of body.x ?? []) {
+        const pending = owes.effects.get(to) ?? new Set()
+        owes.effects.set(to, pending.add(seq))
+      }
+      for (const [to, seq] of body.d ?? [])
+        for (const pending of owes.effects.get(to) ?? []) if (pending <= seq) owes.effects.get(to)?.delete(pending)
+      for (const name of body.c ?? []) owes.timers.delete(name)
+      for (const [name, due] of body.s ?? []) owes.timers.set(name, due)
+    },
+    touched: ({ actor, record }) => {
+      const owes = actors.get(actor)
+      if (owes === undefined) return
+      const effects = [...owes.effects].filter(([, pending]) => pending.size > 0)
+      const dues = [...owes.timers.values()]
+      if (effects.length === 0 && dues.length === 0) return
+      const first = Math.min(...[...record.hints.values()].map(({ due }) => due))
+      if (effects.length > 0 && first === Infinity) fail(`${actor} owes effects to ${effects.map(([to]) => to).join()} and has no hint`)
+      const due = Math.min(...dues)
+      // With effects pending the hint says 'now', which may be a little after a timer that was due meanwhile.
+      if (effects.length === 0 && first > due)
+        fail(`${actor} owes a timer at ${due} and its first hint is ${first === Infinity ? 'missing' : `at ${first}`}`)
+    },
+  }
+}

@@ -1,0 +1,30 @@
+/** Seeds that once failed, kept for ever and replayed by every test run. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import type { RunResult } from './run.ts'
+
+export interface CorpusRow {
+  readonly seed: number
+  readonly minutes: number
+  readonly nodes?: number
+  /** The property that it broke, when it did. */
+  readonly property: string
+}
+
+const FILE = new URL('./corpus.json', import.meta.url)
+
+export function corpus(): CorpusRow[] {
+  return JSON.parse(readFileSync(FILE, 'utf8')) as CorpusRow[]
+}
+
+/** Adds what failed, one seed for each property of this run, so that the corpus stays small enough to replay. */
+export function remember(failed: readonly RunResult[], asked: { readonly minutes: number; readonly nodes?: number }): void {
+  const rows = corpus()
+  const properties = new Set<string>()
+  for (const { seed, violation } of failed) {
+    if (violation === null || properties.has(violation.property)) continue
+    properties.add(violation.property)
+    const known = rows.some((row) => row.seed === seed && row.minutes === asked.minutes && row.nodes === asked.nodes)
+    if (!known) rows.push({ seed, ...asked, property: violation.property })
+  }
+  writeFileSync(FILE, `[\n${rows.map((row) => `  ${JSON.stringify(row)}`).join(',\n')}\n]\n`)
+}

@@ -1,0 +1,35 @@
+/**
+ * `npm run sim:mutants [-- --only NAME --seeds 500 --workers 2]`: breaks the production code on purpose, one rule at a time, and shows which property
+ * notices and after how many seeds. Exit 1 if a mutant survives.
+ */
+import { parseArgs } from 'node:util'
+import { MUTANTS } from './mutants.ts'
+import { hunt, type Caught } from './mutate.ts'
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    seeds: { type: 'string' },
+    minutes: { type: 'string' },
+    workers: { type: 'string' },
+    why: { type: 'boolean', default: false },
+  },
+})
+const chosen = MUTANTS.filter(({ name, rule }) => values.only === undefined || name.includes(values.only) || rule === values.only)
+const asked = { seeds: Number(values.seeds ?? 500), minutes: Number(values.minutes ?? 1), workers: Number(values.workers ?? 2) }
+const caught: Caught[] = []
+console.log(row('rule', 'mutant', 'caught by', 'seeds'))
+console.log(row('---', '---', '---', '---'))
+for (const mutant of chosen) {
+  const result = await hunt(mutant, asked)
+  caught.push(result)
+  console.log(row(mutant.rule, mutant.name, result.property ?? 'SURVIVED', String(result.seeds)))
+  if (values.why) console.log(`      ${result.message}`)
+}
+const survived = caught.filter(({ property }) => property === null)
+console.log(`${caught.length - survived.length} of ${caught.length} mutants caught`)
+if (survived.length > 0 || caught.length === 0) process.exitCode = 1
+
+function row(rule: string, name: string, property: string, seeds: string): string {
+  return `| ${rule.padEnd(4)} | ${name.padEnd(44)} | ${property.padEnd(18)} | ${seeds.padStart(5)} |`
+}

@@ -1,0 +1,245 @@
+/**
+ * What would go wrong without each rule of DESIGN: one small change of the production code a row, at least one for each of J1–J10 and
+ * D1–D7. The properties must notice every one of them (`npm run sim:mutants`).
+ */
+import type { Mutant } from './mutate.ts'
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    rule: 'J1',
+    name: 'a place that is taken counts as won',
+    file: 'actors/writer.ts',
+    find: `      case 'taken':
+        this.#taken(flight)`,
+    replace: `      case 'taken':
+        this.#committed(flight, ref, true)`,
+  },
+  {
+    rule: 'J2',
+    name: 'a new owner writes without claiming',
+    file: 'actors/writer.ts',
+    find: `const claiming = this.epoch === 0`,
+    replace: `const claiming = this.n === 0`,
+  },
+  {
+    rule: 'J2',
+    name: 'reading claims',
+    file: 'actors/directory.ts',
+    find: `      activation.load(false)`,
+    replace: `      activation.load(true)`,
+  },
+  {
+    rule: 'J3',
+    name: 'batches do not name the one before',
+    file: 'actors/writer.ts',
+    find: `      commitId: this.#host.newCommitId(),
+      previous: this.#hash,
+    }
+    const entries`,
+    replace: `      commitId: this.#host.newCommitId(),
+      previous: null,
+    }
+    const entries`,
+  },
+  {
+    rule: 'J4',
+    name: 'an append in doubt is repeated under a new commit id',
+    file: 'actors/writer.ts',
+    find: `if (this.#flight !== null) return this.#flight.append`,
+    replace: `if (this.#flight !== null) return { ...this.#flight.append, commitId: this.#host.newCommitId() }`,
+  },
+  {
+    rule: 'J4',
+    name: 'a taken place is not looked at',
+    file: 'actors/writer.ts',
+    find: `if (found === null || !Buffer.from(found.commitId).equals(flight.append.commitId)) {`,
+    replace: `if (found === null) {`,
+  },
+  {
+    rule: 'J5',
+    name: 'the snapshot is written before its batch is durable',
+    file: 'actors/writer.ts',
+    find: `    const owed = owedAt(memory, now)
+    const mode`,
+    replace: `    if (snapshot !== null && this.#host.clock.mono() > 0) {
+      this.#host.committer.snapshot({ actor: id, n, hash: sealed.hash, bytes: snapshot.bytes, offset: memory.offset, ref: this.#ref, pages: new Map() })
+    }
+    const owed = owedAt(memory, now)
+    const mode`,
+  },
+  {
+    rule: 'J5',
+    name: 'a snapshot names the place after its own',
+    file: 'actors/writer.ts',
+    find: `      n: at.n,`,
+    replace: `      n: at.n + 1,`,
+  },
+  {
+    rule: 'J6',
+    name: 'two commits are under way at once',
+    file: 'actors/committer.ts',
+    find: `    this.#busy = true
+    this.#host.counters.commits++`,
+    replace: `    this.#host.counters.commits++`,
+  },
+  {
+    rule: 'J7',
+    name: 'replies leave before the batch is durable',
+    file: 'actors/writer.ts',
+    find: `if (this.#writeBehind) item.released()`,
+    replace: `if (this.#writeBehind || this.#draft !== null) item.released()`,
+  },
+  {
+    rule: 'J7',
+    name: 'what a fence stopped leaves nevertheless',
+    file: 'actors/requests.ts',
+    find: `    if (this.#done !== null) this.#host.again(this)`,
+    replace: `    if (this.#done !== null) this.answer(this.outcome)`,
+  },
+  {
+    rule: 'J8',
+    name: 'folding forgets timers',
+    file: 'actors/fold.ts',
+    find: `for (const [name, due, type, data] of body.s ?? [])`,
+    replace: `for (const [name, due, type, data] of (body.s ?? []).slice(1))`,
+  },
+  {
+    rule: 'J8',
+    name: 'older code takes a newer state',
+    file: 'actors/fold.ts',
+    find: `if (opened.version > definition.version) return`,
+    replace: `if (opened.version > definition.version + 1) return`,
+  },
+  {
+    rule: 'J9',
+    name: 'an unclean end keeps the journal id',
+    file: 'actors/batch.ts',
+    find: `const body: BatchBody = clean ?`,
+    replace: `const body: BatchBody = clean || newest !== null ?`,
+  },
+  {
+    rule: 'J9',
+    name: 'write-behind never says that it is late',
+    file: 'actors/writer.ts',
+    find: `> 2 * durability.everyMs`,
+    replace: `> 20 * durability.everyMs`,
+  },
+  {
+    rule: 'J10',
+    name: 'too much history is emptied',
+    file: 'actors/writer.ts',
+    find: `belowOffset: offset - history.keep + 1`,
+    replace: `belowOffset: offset - 1`,
+  },
+  {
+    rule: 'J10',
+    name: 'an actor without history is written as batches',
+    file: 'actors/writer.ts',
+    find: `return this.#owner.definition.history === 'none'`,
+    replace: `return this.#owner.definition.history === 'nothing'`,
+  },
+  {
+    rule: 'D1',
+    name: 'any greater number is taken',
+    file: 'actors/dedupe.ts',
+    find: `if (seq === last + 1) return NEW // D1: only the next`,
+    replace: `if (seq > last) return NEW`,
+  },
+  {
+    rule: 'D1',
+    name: 'a used key is taken for other content',
+    file: 'actors/dedupe.ts',
+    find: `return known.answer.content === content ? { kind: 'repeat', answer: known.answer } : CONFLICT`,
+    replace: `return known.answer.content === content ? { kind: 'repeat', answer: known.answer } : NEW`,
+  },
+  {
+    rule: 'D1',
+    name: 'a repeat does not wait at the gate',
+    file: 'actors/take.ts',
+    find: `      : refusalFailure(refusal, seq === 0 ? null : seq + 1)
+  leave(activation, request)`,
+    replace: `      : refusalFailure(refusal, seq === 0 ? null : seq + 1)
+  request.released()`,
+  },
+  {
+    rule: 'D2',
+    name: 'a refusal is not recorded',
+    file: 'actors/take.ts',
+    find: `activation.writer.draft.refusal(`,
+    replace: `void (`,
+  },
+  {
+    rule: 'D3',
+    name: 'the sender’s base is ignored',
+    file: 'actors/dedupe.ts',
+    find: `if (known === undefined) return seq === base ? NEW : { kind: 'hole', next: base }`,
+    replace: `if (known === undefined) return seq === 1 ? NEW : { kind: 'hole', next: 1 }`,
+  },
+  {
+    rule: 'D3',
+    name: 'the numbers of sender actors are not restored',
+    file: 'actors/dedupe.ts',
+    find: `new Dedupe(limits, SenderPages.restore(pages))`,
+    replace: `new Dedupe(limits)`,
+  },
+  {
+    rule: 'D4',
+    name: 'effects leave before their batch is durable',
+    file: 'actors/writer.ts',
+    find: `return this.#draft?.effects?.includes(effect) !== true && this.#flight?.effects?.includes(effect) !== true`,
+    replace: `return this.#draft?.effects?.includes(effect) !== true || effect.seq > 0`,
+  },
+  {
+    rule: 'D4',
+    name: 'an effect that failed is not repeated',
+    file: 'actors/delivery.ts',
+    find: `    channel.sent = Math.min(channel.sent, effect.seq - 1)`,
+    replace: `    channel.sent = Math.max(channel.sent, effect.seq)`,
+  },
+  {
+    rule: 'D5',
+    name: 'no wake-up hint is written',
+    file: 'actors/hints.ts',
+    find: `    if (owed === null) return null
+`,
+    replace: `    if (owed === null || owed > 0) return null
+`,
+  },
+  {
+    rule: 'D5',
+    name: 'a hint is dropped while something is owed',
+    file: 'actors/hints.ts',
+    find: `else if (owed === null) this.#own = null`,
+    replace: `else this.#own = null`,
+  },
+  {
+    rule: 'D5',
+    name: 'nobody scans for hints',
+    file: 'actors/engine.ts',
+    find: `    this.#waker.start()`,
+    replace: `    void this.#waker`,
+  },
+  {
+    rule: 'D6',
+    name: 'a log tells of types that are not its own',
+    file: 'actors/topics.ts',
+    find: `if (types === null || types.includes(type)) this.#tell`,
+    replace: `if (types === null || type !== '') this.#tell`,
+  },
+  {
+    rule: 'D7',
+    name: 'the last change is not told',
+    file: 'actors/topics.ts',
+    find: `    else if (followed.timer === null)
+      followed.timer`,
+    replace: `    else if (followed.timer === null && wait < 0)
+      followed.timer`,
+  },
+  {
+    rule: 'D7',
+    name: 'every change is told at once',
+    file: 'actors/debounce.ts',
+    find: `return Math.max(0, debounce.sentAt + windowMs - now)`,
+    replace: `return Math.max(0, debounce.sentAt - now)`,
+  },
+]

@@ -1,0 +1,129 @@
+/** Makes the faults of the swarm happen, at times drawn from the seed, until it is told to heal everything. */
+import type { Random } from '../../src/base/random.ts'
+import { NO_FAULTS } from './sim-store.ts'
+import type { Sim } from './sim.ts'
+import type { SimNode } from './sim-node.ts'
+
+export class Nemesis {
+  readonly #sim: Sim
+  readonly #random: Random
+  #healed = false
+
+  constructor(sim: Sim) {
+    this.#sim = sim
+    this.#random = sim.world.random('nemesis')
+  }
+
+  start(): void {
+    const { swarm } = this.#sim
+    this.#every(swarm.crashEveryMs, (node) => this.#crash(node))
+    this.#every(swarm.drainEveryMs, (node) => this.#drain(node))
+    this.#every(swarm.freezeEveryMs, (node) => this.#freeze(node))
+    this.#every(swarm.jumpEveryMs, (node) => this.#jump(node))
+    this.#every(swarm.slowEveryMs, () => this.#slow())
+    this.#every(swarm.downEveryMs, () => this.#down())
+  }
+
+  /**
+   * The store is quick and sure, clocks are right, nobody is frozen. One node stays, with the newest code; the others are gone:
+   * nothing here says who should own an actor, so several would take turns.
+   */
+  heal(): void {
+    const { world, nodes, swarm, faults } = this.#sim
+    this.#healed = true
+    world.note('heal')
+    Object.assign(faults, { ...NO_FAULTS, piecewise: swarm.store.piecewise })
+    for (const node of nodes) {
+      node.thaw()
+      node.skewMs = 0
+    }
+    const last = Math.floor(this.#random.float() * nodes.length)
+    for (const [i, node] of nodes.entries()) {
+      // A restart leaves answers behind that would come late, and old code.
+      if (node.life !== null && (node.version === 1 || node.life.draining || i !== last)) node.crash()
+      node.version = 2
+      if (node.life === null && i === last) node.start()
+    }
+    this.#sim.healed = true
+  }
+
+  #every(meanMs: number, strike: (node: SimNode) => void): void {
+    if (meanMs === Infinity) return
+    const { world, nodes } = this.#sim
+    world.after(-Math.log(1 - this.#random.float()) * meanMs, () => {
+      if (this.#healed) return
+      strike(nodes[Math.floor(this.#random.float() * nodes.length)] as SimNode)
+      this.#every(meanMs, strike)
+    })
+  }
+
+  #later(ms: number, run: () => void): void {
+    this.#sim.world.after(ms, () => {
+      if (!this.#healed) run()
+    })
+  }
+
+  #crash(node: SimNode): void {
+    if (node.life === null) return
+    this.#sim.count('crash')
+    node.crash()
+    this.#later(50 + 4000 * this.#random.float() ** 2, () => this.#restart(node))
+  }
+
+  #restart(node: SimNode): void {
+    if (node.life !== null) return
+    if (this.#sim.swarm.upgrades && this.#random.float() < 0.5) node.version = 2
+    node.start()
+  }
+
+  #drain(node: SimNode): void {
+    if (node.life === null || node.frozen || node.life.draining) return
+    this.#sim.count('drain')
+    const { life } = node
+    node.drain(() => {
+      this.#sim.count('drained')
+      this.#later(50 + 500 * this.#random.float(), () => this.#restart(node))
+    })
+    // Whoever deploys loses patience.
+    this.#later(20_000, () => {
+      if (node.life !== life) return
+      node.crash()
+      this.#restart(node)
+    })
+  }
+
+  #freeze(node: SimNode): void {
+    if (node.life === null || node.frozen) return
+    this.#sim.count('freeze')
+    node.freeze()
+    this.#later(20 + 8000 * this.#random.float() ** 2, () => node.thaw())
+  }
+
+  #jump(node: SimNode): void {
+    this.#sim.count('clock jump')
+    node.skewMs = (this.#random.float() - 0.5) * 20_000
+    this.#sim.world.note('jump', node.name, Math.round(node.skewMs))
+  }
+
+  #slow(): void {
+    const { faults, swarm, world } = this.#sim
+    this.#sim.count('slow store')
+    world.note('slow')
+    faults.latencyMs = swarm.store.latencyMs * (5 + 200 * this.#random.float())
+    this.#later(200 + 4000 * this.#random.float(), () => {
+      world.note('quick')
+      faults.latencyMs = swarm.store.latencyMs
+    })
+  }
+
+  #down(): void {
+    const { faults, world } = this.#sim
+    this.#sim.count('store down')
+    world.note('down')
+    faults.down = true
+    this.#later(100 + 6000 * this.#random.float() ** 2, () => {
+      world.note('up')
+      faults.down = false
+    })
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * One seed, from beginning to verdict:
+ *
+ *   safety    clients, followers and faults, for the time asked
+ *   liveness  everything heals; all that was begun must come to its end within a bound
+ *   coda      a few more events: those who follow must get them without renewing; then the engines are compared with the journals
+ *   leak      nobody uses anything: memory must come back to nothing
+ */
+import { Nemesis } from './nemesis.ts'
+import { checkTimeliness, inspectAll, leaks, unsettled } from './settling.ts'
+import { LAZY_EVERY_MS } from './sim-app.ts'
+import { Sim } from './sim.ts'
+import { drawSwarm, type Asked } from './swarm.ts'
+import type { Violation } from './verdict.ts'
+import { drained, World } from './world.ts'
+
+export interface RunAsked extends Asked {
+  readonly seed: number
+  /** Virtual minutes of the safety phase. */
+  readonly minutes: number
+  readonly drainAlways?: boolean
+}
+
+export interface RunResult {
+  readonly seed: number
+  readonly violation: Violation | null
+  readonly hash: string
+  readonly virtualMs: number
+  readonly events: number
+  readonly counts: Readonly<Record<string, number>>
+  /** The newest lines of the trace, with a violation. */
+  readonly lines: readonly string[]
+}
+
+/** Virtual ms for everything to settle once healed. */
+const SETTLE_MS = 120_000
+const CODA_MS = 30_000
+const LEAK_MS = 60_000
+
+export async function runSeed(asked: RunAsked): Promise<RunResult> {
+  const world = new World(asked.seed, asked.drainAlways)
+  const swarm = drawSwarm(world.random('swarm'), asked)
+  const sim = new Sim(world, swarm)
+  await play(sim, asked.minutes * 60_000)
+  for (const node of sim.nodes) node.crash()
+  await drained()
+  const { violation } = world.verdict
+  return {
+    seed: asked.seed,
+    violation,
+    hash: world.trace.hash,
+    virtualMs: world.nowMs,
+    events: world.events,
+    counts: Object.fromEntries([...sim.counts].sort(([a], [b]) => (a < b ? -1 : 1))),
+    lines: violation === null ? [] : world.trace.lines(),
+  }
+}
+
+export async function play(sim: Sim, safetyMs: number): Promise<void> {
+  const { world } = sim
+  const nemesis = new Nemesis(sim)
+  for (const node of sim.nodes) node.start()
+  for (const client of sim.clients) client.start()
+  for (const follower of sim.followers) follower.start()
+  nemesis.start()
+  await world.run(safetyMs)
+
+  for (const client of sim.clients) client.stop()
+  nemesis.heal()
+  await until(sim, SETTLE_MS, 'settled', () => unsettled(sim))
+
+  for (const follower of sim.followers) follower.held = true
+  const codaMs = world.nowMs
+  for (const client of sim.clients) client.coda()
+  // Longer than write-behind waits.
+  await world.run(world.nowMs + 600 + 2 * LAZY_EVERY_MS)
+  await until(sim, CODA_MS, 'newest-state', () => unsettled(sim))
+  if (world.verdict.violation !== null) return
+
+  let owing: string | null = 'inspect() does not answer'
+  const inspect = (): void => {
+    world.settled()
+    inspectAll(sim).then(
+      (found) => {
+        owing = found
+        if (found !== null) world.after(500, inspect)
+      },
+      (error: unknown) => sim.fail('settled', `inspect() rejected: ${String(error)}`),
+    )
+  }
+  world.after(0, inspect)
+  await until(sim, SETTLE_MS, 'settled', () => owing)
+
+  checkTimeliness(sim, codaMs)
+  for (const follower of sim.followers) follower.close()
+  await until(sim, LEAK_MS, 'memory', () => leaks(sim), 'leak')
+  if (world.verdict.violation !== null) return
+  for (const life of sim.lives) {
+    const { counters } = life.engine.stats()
+    for (const [name, count] of Object.entries(counters)) sim.counts.set(name, (sim.counts.get(name) ?? 0) + count)
+    if ((counters['foldFailures'] ?? 0) > 0) sim.fail('folding', `${life.id} could not fold an actor ${counters['foldFailures']} times`)
+    if ((counters['impure'] ?? 0) > 0) sim.fail('folding', `${life.id} found pure reducers impure`)
+  }
+  for (const check of sim.checks) check.end?.()
+}
+
+/** Runs until `why` says null, at most `boundMs`. */
+async function until(
+  sim: Sim,
+  boundMs: number,
+  property: string,
+  why: () => string | null,
+  kind: 'liveness' | 'leak' = 'liveness',
+): Promise<void> {
+  const { world } = sim
+  const end = world.nowMs + boundMs
+  for (;;) {
+    if (world.verdict.violation !== null) return
+    const reason = why()
+    if (reason === null) return
+    if (world.nowMs >= end) return sim.fail(property, `${boundMs / 1000} s after the faults: ${reason}`, kind)
+    await world.run(world.nowMs + 250)
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * One simulated cluster: world, disk, nodes, clients, followers and checks put together, and the few verbs that they use on each other.
+ */
+import type { Random } from '../../src/base/random.ts'
+import type { Append, SnapshotWrite } from '../../src/store/store.ts'
+import { CHECKS } from './checks/all.ts'
+import type { Check, Facts, Op } from './check.ts'
+import { ActorLedger } from './ledger.ts'
+import { simApp } from './sim-app.ts'
+import { SimClient } from './sim-client.ts'
+import { SimData, type ActorRecord, type DataWatcher, type LedgerBatch } from './sim-data.ts'
+import { SimFollower } from './sim-follower.ts'
+import { SimNode, type Life } from './sim-node.ts'
+import type { StoreFaults } from './sim-store.ts'
+import type { Swarm } from './swarm.ts'
+import type { Kind } from './verdict.ts'
+import type { World } from './world.ts'
+
+const TOPICS = ['changed', 'sum', 'feed', 'adds']
+
+export class Sim implements Facts, DataWatcher {
+  readonly world: World
+  readonly swarm: Swarm
+  readonly data: SimData
+  /** As they are now; the faults change them. */
+  readonly faults: StoreFaults
+  readonly nodes: readonly SimNode[]
+  readonly clients: readonly SimClient[]
+  readonly followers: readonly SimFollower[]
+  readonly checks: readonly Check[]
+  readonly ops: Op[] = []
+  readonly counts: Map<string, number> = new Map()
+  /** All that ever were. */
+  readonly lives: Life[] = []
+  /** In the liveness phase all go where the actor lives. */
+  healed = false
+  readonly #opsById = new Map<string, Op>()
+  readonly #ledgers = new Map<string, ActorLedger>()
+  #opIds = 0
+
+  constructor(world: World, swarm: Swarm) {
+    this.world = world
+    this.swarm = swarm
+    this.data = new SimData(() => world.nowUs)
+    this.data.watcher = this
+    this.faults = { ...swarm.store }
+    const apps = new Map([1, 2].map((version) => [version, simApp(version, swarm.idleMs)]))
+    this.nodes = Array.from({ length: swarm.nodes }, (_, i) => {
+      const version = swarm.upgrades ? 1 : 2
+      return new SimNode(world, `n${i + 1}`, version, {
+        data: this.data,
+        faults: this.faults,
+        options: swarm.options,
+        check: swarm.check,
+        appOf: (wanted) => apps.get(wanted) ?? simApp(wanted, swarm.idleMs),
+        born: (life) => this.lives.push(life),
+        proposed: (life, group) => {
+          for (const check of this.checks) check.proposed?.(life, group)
+        },
+        heard: (life, group, verdicts) => {
+          for (const check of this.checks) check.heard?.(life, group, verdicts)
+        },
+        logged: (life, level, message) => {
+          world.note('log', life.id, level, message)
+          this.count(`log ${level}: ${message.replace(/[:(].*/s, '')}`)
+        },
+      })
+    })
+    this.checks = CHECKS.map(({ kind, make }) => {
+      const check: Check = make(this, (message) => this.fail(check.name, message, kind))
+      return check
+    })
+    this.clients = Array.from({ length: swarm.clients }, (_, i) => new SimClient(this, `c${i + 1}`))
+    const draw = world.random('followers')
+    this.followers = Array.from({ length: swarm.subscribers }, (_, i) => {
+      const actor = swarm.actors[Math.floor(draw.float() * swarm.actors.length)] as string
+      return new SimFollower(this, `f${i + 1}`, actor, TOPICS[Math.floor(draw.float() * TOPICS.length)] as string)
+    })
+  }
+
+  fail(property: string, message: string, kind: Kind = 'safety'): void {
+    const text = message.replaceAll(/k{100,}/g, 'kkk…')
+    this.world.note('FAILED', property, text)
+    this.world.verdict.fail(property, kind, text)
+  }
+
+  count(what: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1)
+  }
+
+  nextOpId(): string {
+    return `o${++this.#opIds}`
+  }
+
+  add(op: Op): void {
+    this.ops.push(op)
+    this.#opsById.set(op.id, op)
+  }
+
+  /** The operation that an id of a state came from. */
+  op(id: string): Op | undefined {
+    return this.#opsById.get(/^o\d+/.exec(id)?.[0] ?? id)
+  }
+
+  ledger(actor: string): ActorLedger | undefined {
+    return this.#ledgers.get(actor)
+  }
+
+  ledgers(): Iterable<ActorLedger> {
+    return this.#ledgers.values()
+  }
+
+  /** The node that a message for this actor goes to: its home, unless that did not answer or somebody knows better. */
+  route(actor: string, random: Random, attempt: number): SimNode {
+    const { nodes } = this
+    let sum = actor.length
+    for (let i = 0; i < actor.length; i++) sum += actor.charCodeAt(i)
+    const serving = this.healed ? nodes.filter(({ life }) => life !== null && !life.draining) : nodes
+    const home = serving[sum % serving.length] ?? (nodes[0] as SimNode)
+    if (this.healed) return home
+    const stray = random.float() < this.swarm.wander || (attempt > 2 && random.float() < 0.5)
+    return stray ? (nodes[Math.floor(random.float() * nodes.length)] as SimNode) : home
+  }
+
+  /** A message between a client and a node: delayed, perhaps overtaken, perhaps lost. */
+  carry(random: Random, run: () => void): void {
+    const { netMs, reorder, lose } = this.swarm
+    if (!this.healed && random.float() < lose) return
+    const late = !this.healed && random.float() < reorder ? random.float() * 500 : 0
+    this.world.after(netMs + late, run)
+  }
+
+  /** Runs `run` on the node, once it takes it; false: nobody listens there. */
+  reach(node: SimNode, run: (life: Life) => void): boolean {
+    const { life } = node
+    if (life === null) return false
+    node.deliver(life, () => run(life))
+    return true
+  }
+
+  appending(append: Append, record: ActorRecord): void {
+    for (const check of this.checks) check.appending?.(append, record)
+  }
+
+  applied(batch: LedgerBatch, record: ActorRecord): void {
+    let ledger = this.#ledgers.get(batch.actor)
+    if (ledger === undefined) {
+      ledger = new ActorLedger(record)
+      this.#ledgers.set(batch.actor, ledger)
+    }
+    ledger.add(batch)
+    this.world.note('durable', batch.actor, batch.n, batch.by, batch.entries, Buffer.from(batch.hash.subarray(0, 6)).toString('hex'))
+    for (const check of this.checks) check.applied?.(batch, ledger)
+  }
+
+  snapshot(write: SnapshotWrite): void {
+    this.world.note('snapshot', write.actor, write.n, write.offset)
+    for (const check of this.checks) check.snapshot?.(write, this.#ledgers.get(write.actor))
+  }
+
+  touched(record: ActorRecord): void {
+    const ledger = this.#ledgers.get(record.actor)
+    if (ledger !== undefined) for (const check of this.checks) check.touched?.(ledger)
+  }
+}
