@@ -10,6 +10,7 @@
  *         │               │ └──────idle──────────▶ closing ──last batch durable──┐
  *         └──── failed ───┴── fenced, failed ──▶ dead ◀───────────────────────────┘
  */
+import { guarded } from '../base/guard.ts'
 import { BoundedQueue } from '../base/queue.ts'
 import { fail, type Failure } from '../errors.ts'
 import type { Alarmed } from './alarms.ts'
@@ -118,13 +119,21 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
         this.#broken(outcome.why)
         return
       case 'folded':
-        // Under another journal id offsets name other entries: subscribers must subscribe again to take it (D8).
-        if (this.memory !== NO_MEMORY && this.memory.journal !== outcome.memory.journal) this.#endTopics()
+        if (this.memory !== NO_MEMORY) this.#replaced(outcome.memory)
         this.memory = outcome.memory
         this.writer.adopt(outcome, claimed, begunAt)
         this.#host.counters.activated++
         this.#begin()
     }
+  }
+
+  /**
+   * Other memory takes the place of what subscribers were told from. Under another journal id offsets name other entries, and
+   * at another offset they missed some: they must subscribe again (D8).
+   */
+  #replaced(by: ActorMemory): void {
+    for (const timer of this.memory.timers?.values() ?? []) this.#host.alarms.cancel(timer)
+    if (this.memory.journal !== by.journal || this.memory.offset !== by.offset) this.#endTopics()
   }
 
   #newer(version: number): void {
@@ -171,7 +180,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
       this.#host.counters.overloaded++
       task.failed(fail('overloaded', 'too many requests wait for this actor: repeat later', { retryAfterMs: 200 }))
     } else if (this.#life === 'live') task.run(this)
-    else if (this.#life === 'dead') task.moved()
+    else if (this.#life === 'dead') task.moved(true)
     else this.#wait(task)
   }
 
@@ -190,6 +199,8 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
       request.failed(
         fail('store_unavailable', 'this actor’s events could not be written for too long: repeat later', { retryAfterMs: 1000 }),
       )
+    else if (this.definition.durability !== 'event' && this.writer.bound() === 'full')
+      request.failed(fail('overloaded', 'too much of this actor waits to be written: repeat later', { retryAfterMs: 200 }))
     else takeEvent(this, this.#host, request)
   }
 
@@ -211,7 +222,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
         if (!due() || this.#mustClaimFirst(task)) return
         this.#host.counters.timersFired++
         this.dropTimer(name)
-        takeEvent(this, this.#host, { timer: name, due: timer.due, type: timer.type, json: timer.json })
+        takeEvent(this, this.#host, { timer: name, notBefore: timer.notBefore, type: timer.type, json: timer.json })
       },
       moved: () => undefined, // whoever owns the actor next has the timer
       failed: () => undefined,
@@ -224,17 +235,25 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
     if (this.#host.check) deepFreeze(this.memory.state)
     if (this.definition.durability === 'event') return
     this.writer.unclean = true
+    this.writer.bound()
     this.#topics?.durable([entry], marks)
   }
 
   setTimer(name: string, timer: Timer): void {
     this.memory.timers ??= new Map()
+    this.#cancelAlarm(name)
     this.memory.timers.set(name, timer)
     this.writer.draft.timer(name, timer)
   }
 
   dropTimer(name: string): void {
+    this.#cancelAlarm(name)
     if (this.memory.timers?.delete(name) === true) this.writer.draft.timer(name, null)
+  }
+
+  #cancelAlarm(name: string): void {
+    const timer = this.memory.timers?.get(name)
+    if (timer !== undefined) this.#host.alarms.cancel(timer)
   }
 
   /**
@@ -257,7 +276,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
         if (outcome.kind === 'again') this.#readStateAnew()
         else if (outcome.kind === 'newer') this.#newer(outcome.version)
         else if (outcome.kind === 'broken') this.#broken(outcome.why)
-        else if (outcome.n !== this.writer.n) this.fenced()
+        else if (outcome.n !== this.writer.n) this.fenced(true)
         else this.#stateRead(outcome.memory.state)
       },
       (error: unknown) => this.#unreadable(error),
@@ -290,10 +309,10 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
     } else if (this.#life === 'settling') this.#readStateAnew()
   }
 
-  fenced(): void {
+  fenced(sure: boolean): void {
     this.#host.counters.fenced++
     this.#host.log.info({ actor: this.id, epoch: this.writer.epoch }, 'fenced: another owner has written')
-    this.#end(null, 'fenced')
+    this.#end(null, 'fenced', sure)
   }
 
   lost(): void {
@@ -388,19 +407,26 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
   }
 
   /** A4. `failure` null: who waits asks again. */
-  #end(failure: Failure | null, why: Ending = 'other'): void {
+  #end(failure: Failure | null, why: Ending = 'other', sure = true): void {
     if (this.#life === 'dead') return
     this.#life = 'dead'
-    const gate = this.writer.abandon()
+    const { inFlight, open } = this.writer.abandon()
     const waiting = this.#mailbox?.drain() ?? []
     this.#mailbox = null
+    for (const timer of this.memory.timers?.values() ?? []) this.#host.alarms.cancel(timer)
     this.#host.delivery.forget(this)
     this.#host.retire(this, why)
-    for (const item of [...gate, ...waiting]) {
-      if (failure === null) item.moved()
-      else item.failed(failure)
-    }
+    const tell = (item: GateItem | Task, certain: boolean): void =>
+      guarded(this.#host.log, 'an answer', () => (failure === null ? item.moved(certain) : item.failed(failure)))
+    for (const item of inFlight) tell(item, sure)
+    for (const item of open) tell(item, true)
+    for (const task of waiting) tell(task, true)
     this.#endTopics()
+  }
+
+  /** The engine gives up: who waits hears `failure`. */
+  abandon(failure: Failure): void {
+    this.#end(failure)
   }
 
   #endTopics(): void {

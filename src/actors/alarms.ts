@@ -1,9 +1,11 @@
 /**
  * Durable timers of the activations in memory: one binary heap by wall time for the whole node, one clock timer.
- * An entry that its activation no longer means (cancelled, replaced, passivated) is skipped when it comes up.
+ * What is cancelled, replaced or passivated holds no memory: a dead entry is skipped when it comes up, and the heap is rebuilt when most are dead.
  * Never early by this node's clock; a clock that jumps is noticed within a second.
  */
 import type { Clock } from '../base/clock.ts'
+import { guarded } from '../base/guard.ts'
+import type { Log } from '../base/log.ts'
 import type { Timer } from './memory.ts'
 
 /** An activation, as the alarms see it. */
@@ -24,17 +26,37 @@ const LOOK_AGAIN_MS = 1000
 
 export class Alarms {
   readonly #clock: Clock
-  readonly #heap: Alarm[] = []
+  readonly #log: Log
+  #heap: Alarm[] = []
+  readonly #live = new Map<Timer, Alarm>()
   #order = 0
   #wakeAt = Infinity
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, log: Log) {
     this.#clock = clock
+    this.#log = log
   }
 
+  /** Setting a timer again changes nothing. */
   set(alarmed: Alarmed, name: string, timer: Timer): void {
+    if (this.#live.has(timer)) return
+    const alarm = { due: timer.due, order: this.#order++, alarmed, name, timer }
+    this.#live.set(timer, alarm)
+    this.#push(alarm)
+    this.#arm()
+  }
+
+  /** The timer is gone. Dead alarms leave the heap when they are more than half of it. */
+  cancel(timer: Timer): void {
+    if (!this.#live.delete(timer)) return
+    if (this.#heap.length < 64 || this.#heap.length < 2 * this.#live.size) return
+    this.#heap = []
+    for (const alarm of this.#live.values()) this.#push(alarm)
+  }
+
+  #push(alarm: Alarm): void {
     const heap = this.#heap
-    heap.push({ due: timer.due, order: this.#order++, alarmed, name, timer })
+    heap.push(alarm)
     let at = heap.length - 1
     while (at > 0) {
       const parent = (at - 1) >> 1
@@ -42,7 +64,6 @@ export class Alarms {
       this.#swap(at, parent)
       at = parent
     }
-    this.#arm()
   }
 
   #arm(): void {
@@ -61,8 +82,10 @@ export class Alarms {
   #ring(): void {
     const now = this.#clock.now()
     for (let first = this.#heap[0]; first !== undefined && first.due <= now; first = this.#heap[0]) {
+      const alarm = first
       this.#shift()
-      first.alarmed.ring(first.name, first.timer)
+      if (!this.#live.delete(alarm.timer)) continue
+      guarded(this.#log, 'a timer', () => alarm.alarmed.ring(alarm.name, alarm.timer))
     }
     this.#arm()
   }

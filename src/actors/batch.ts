@@ -52,8 +52,8 @@ export interface BatchBody {
   readonly x?: readonly EffectBody[]
   /** Effects finally answered: highest such number a target; and how many of them were refused. */
   readonly d?: readonly (readonly [to: string, seq: number, refused: number])[]
-  /** Timers set: name, due, type, data. */
-  readonly s?: readonly (readonly [name: string, due: number, type: string, data: unknown])[]
+  /** Timers set: name, due, type, data, and the least time of the event where it is not `due`. */
+  readonly s?: readonly (readonly [name: string, due: number, type: string, data: unknown, notBefore?: number])[]
   /** Timers gone: cancelled, or fired. */
   readonly c?: readonly string[]
 }

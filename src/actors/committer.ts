@@ -7,6 +7,7 @@
  *  C3 Snapshots, hint drops and trims ride along. They are repeated with their commit and bounded by it.
  */
 import { backoffMs } from '../base/backoff.ts'
+import { guarded } from '../base/guard.ts'
 import type { Append, CommitGroup, CommitResult, Hint, SnapshotWrite, Trim, Verdict } from '../store/store.ts'
 import { StoreError } from '../store/store.ts'
 import type { Host } from './host.ts'
@@ -28,7 +29,6 @@ export class Committer {
   #scheduled = false
   #failures = 0
   #failingSince: number | null = null
-  #idle: (() => void)[] = []
 
   constructor(host: Host) {
     this.#host = host
@@ -60,10 +60,9 @@ export class Committer {
     return this.#failingSince === null ? 0 : this.#host.clock.mono() - this.#failingSince
   }
 
-  /** Calls back when nothing is in flight and nothing waits. */
-  whenIdle(then: () => void): void {
-    if (this.#quiet()) then()
-    else this.#idle.push(then)
+  /** Nothing is in flight and nothing waits. */
+  get idle(): boolean {
+    return this.#quiet()
   }
 
   #quiet(): boolean {
@@ -102,7 +101,6 @@ export class Committer {
     }
     if (appends.length === 0 && group.snapshots.length === 0 && group.dropHints.length === 0 && group.trims.length === 0) {
       this.#failingSince = null // nothing is left that could fail: the next to come finds out
-      this.#settle()
       return
     }
     this.#busy = true
@@ -124,7 +122,7 @@ export class Committer {
         unsettled = true
         this.#retryLater(member)
       }
-      member.verdict(verdict, ref)
+      guarded(this.#host.log, 'taking a verdict', () => member.verdict(verdict, ref))
     })
     if (!unsettled) {
       this.#failures = 0
@@ -154,7 +152,7 @@ export class Committer {
       for (const member of members) this.#dirty.add(member)
       this.#next()
     })
-    for (const member of members) member.verdict(outcome, 0)
+    for (const member of members) guarded(this.#host.log, 'taking a verdict', () => member.verdict(outcome, 0))
   }
 
   #retryLater(member: Committable): void {
@@ -162,12 +160,6 @@ export class Committer {
   }
 
   #next(): void {
-    if (this.#quiet()) this.#settle()
-    else this.#schedule()
-  }
-
-  #settle(): void {
-    if (!this.#quiet()) return
-    for (const then of this.#idle.splice(0)) then()
+    if (!this.#quiet()) this.#schedule()
   }
 }

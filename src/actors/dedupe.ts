@@ -30,6 +30,8 @@ export type Judgement =
   /** Answered long ago; the answer itself is no longer kept. */
   | { readonly kind: 'old' }
   | { readonly kind: 'conflict' }
+  /** New, but more numbers are unanswered than answers are kept: a repeat of the oldest could not be answered (D3). */
+  | { readonly kind: 'window' }
   | { readonly kind: 'hole'; readonly next: number }
 
 interface Source {
@@ -59,6 +61,7 @@ type AnswerTuple = readonly [seq: number, content: number, offset: number, refus
 
 const NEW: Judgement = Object.freeze({ kind: 'new' })
 const OLD: Judgement = Object.freeze({ kind: 'old' })
+const WINDOW: Judgement = Object.freeze({ kind: 'window' })
 const CONFLICT: Judgement = Object.freeze({ kind: 'conflict' })
 
 export function isActorSource(source: string): boolean {
@@ -98,7 +101,7 @@ export class Dedupe {
     const known = this.#sources.get(source)
     if (known === undefined) return seq === base ? NEW : { kind: 'hole', next: base }
     const last = Math.max(known.last, base - 1)
-    if (seq === last + 1) return NEW // D1: only the next
+    if (seq === last + 1) return seq - base >= this.#limits.answersKept ? WINDOW : NEW // D1: only the next
     if (seq > last) return { kind: 'hole', next: last + 1 }
     const answer = known.answers.find((kept) => kept.seq === seq)
     if (answer === undefined) return OLD

@@ -4,6 +4,7 @@
  * so that two owners do not duel.
  */
 import { backoffMs } from '../base/backoff.ts'
+import { guarded } from '../base/guard.ts'
 import type { Activation, Ending } from './activation.ts'
 import type { Host } from './host.ts'
 
@@ -89,7 +90,7 @@ export class Directory {
         this.#cursor = null
         break
       }
-      value.passivate(false)
+      guarded(this.#host.log, 'passivating an actor', () => value.passivate(false))
     }
     if (this.#activations.size > 0) this.#sweepLater()
   }

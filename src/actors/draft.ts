@@ -11,8 +11,8 @@ import type { Timer } from './memory.ts'
 export interface GateItem {
   /** The batch is durable. */
   released(): void
-  /** The append was fenced: nothing of it may leave; ask again. */
-  moved(): void
+  /** The append was fenced: nothing of it may leave; ask again. `sure`: it was certainly not applied. */
+  moved(sure: boolean): void
   /** The store certainly did not take it. */
   failed(failure: Failure): void
 }
@@ -108,7 +108,10 @@ export class Draft {
     const gone: string[] = []
     for (const [name, timer] of timers) {
       if (timer === null) gone.push(JSON.stringify(name))
-      else set.push(`[${JSON.stringify(name)},${timer.due},${JSON.stringify(timer.type)},${timer.json}]`)
+      else
+        set.push(
+          `[${JSON.stringify(name)},${timer.due},${JSON.stringify(timer.type)},${timer.json}${timer.notBefore === timer.due ? '' : `,${timer.notBefore}`}]`,
+        )
     }
     if (set.length > 0) parts.push(`"s":[${set.join(',')}]`)
     if (gone.length > 0) parts.push(`"c":[${gone.join(',')}]`)

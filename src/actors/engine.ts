@@ -122,11 +122,11 @@ class ActorEngine implements Engine, Host {
     this.check = parts.check
     this.owner = `${parts.node}@${parts.generation}`
     this.firstJournal = parts.storeId
-    this.turn = new TurnContext((type) => parts.app.byType.has(type))
+    this.turn = new TurnContext((type) => parts.app.byType.has(type), parts.options.eventBytes)
     this.#commitIdPrefix = parts.random.bytes(10)
     this.deadlines = new Deadlines(parts.clock)
     this.committer = new Committer(this)
-    this.alarms = new Alarms(parts.clock)
+    this.alarms = new Alarms(parts.clock, parts.log)
     this.proofs = new Proofs(this)
     this.delivery = new Delivery(this, this)
     this.#directory = new Directory(this)
@@ -303,11 +303,12 @@ class ActorEngine implements Engine, Host {
         let left = 0
         for (const activation of this.#directory.all()) if (!activation.passivate(true)) left++
         if (this.#life === 'dead' || this.clock.mono() >= until) resolve()
-        else if (left > 0) this.clock.after(DRAIN_STEP_MS, step)
-        else this.committer.whenIdle(resolve)
+        else if (left > 0 || !this.committer.idle) this.clock.after(DRAIN_STEP_MS, step)
+        else resolve()
       }
       step()
     })
+    for (const activation of this.#directory.all()) activation.abandon(STOPPING)
     this.#life = 'dead'
   }
 

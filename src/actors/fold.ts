@@ -102,7 +102,7 @@ function foldBatch(memory: ActorMemory, body: BatchBody, parts: FoldParts): stri
     const event = definition.events.get(type)
     if (event === undefined)
       return `offset ${offset}: '${definition.type}' (version ${definition.version}) no longer has the event '${type}'`
-    const outcome = turn.run(definition, event, { id, key, now: at, offset, sender }, memory.state, dataOf(recorded))
+    const outcome = turn.run(definition, event, { id, key, now: at, wall: at, offset, sender }, memory.state, dataOf(recorded))
     if (outcome.kind !== 'next') {
       const why = outcome.kind === 'threw' ? `threw: ${String(outcome.error)}` : `refused: ${outcome.reason}`
       return `offset ${offset}: the reducer of '${type}' (version ${definition.version}) took this event before and now ${why}`
@@ -135,7 +135,7 @@ export function foldEntries(
   for (const { offset, type, at, json, sender } of entries) {
     const event = definition.events.get(type)
     if (event === undefined) return { wrong: `there is no event '${type}'` }
-    const outcome = turn.run(definition, event, { id, key, now: at, offset, sender }, next, dataOf(JSON.parse(json)))
+    const outcome = turn.run(definition, event, { id, key, now: at, wall: at, offset, sender }, next, dataOf(JSON.parse(json)))
     if (outcome.kind !== 'next') return { wrong: `offset ${offset}: the reducer of '${type}' is not pure: it took this event before` }
     next = outcome.state
   }
@@ -147,7 +147,8 @@ function foldRest(memory: ActorMemory, body: BatchBody): void {
   for (const [to, seq, type, data] of body.x ?? []) (memory.effects ??= new Effects()).restoreOne(to, seq, type, data)
   for (const [to, seq, refused] of body.d ?? []) memory.effects?.done(to, seq, refused)
   for (const name of body.c ?? []) memory.timers?.delete(name)
-  for (const [name, due, type, data] of body.s ?? []) (memory.timers ??= new Map()).set(name, { due, type, json: JSON.stringify(data) })
+  for (const [name, due, type, data, notBefore = due] of body.s ?? [])
+    (memory.timers ??= new Map()).set(name, { due, notBefore, type, json: JSON.stringify(data) })
 }
 
 function dedupeOf(memory: ActorMemory, limits: DedupeLimits): Dedupe {

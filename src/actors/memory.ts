@@ -7,7 +7,10 @@ import type { ActorDefinition } from './define.ts'
 import type { Effects } from './effects.ts'
 
 export interface Timer {
+  /** By the wall clock. */
   readonly due: number
+  /** Its event's time is not below this; differs from `due` when the clock went back before it was set. */
+  readonly notBefore: number
   readonly type: string
   /** Data as JSON text. */
   readonly json: string

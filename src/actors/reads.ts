@@ -48,13 +48,14 @@ export function answerTopic(
       return
     }
     const { offset } = memory
+    const changed = topic.kind === 'signal' ? (memory.marks?.get(call.topic) ?? 0) : offset
     const state = (): TopicState => ({
       ok: true,
       kind: topic.kind,
       journal: memory.journal,
       epoch: writer.claimedEpoch,
       offset,
-      changed: topic.kind === 'signal' ? (memory.marks?.get(call.topic) ?? 0) : offset,
+      changed,
       oldest: oldestKept(definition.history, offset),
       everyMs: topic.kind === 'log' ? 0 : (topic.everyMs ?? host.options.notifyEveryMs),
       ...(json !== undefined && { json }),

@@ -12,7 +12,7 @@ import type { Host } from './host.ts'
 /** Something to run on a live activation. Exactly one of `run`, `moved`, `failed` is called by who holds it. */
 export interface Task {
   run(activation: Activation): void
-  moved(): void
+  moved(sure: boolean): void
   failed(failure: Failure): void
 }
 
@@ -47,8 +47,12 @@ export class SendRequest implements Task, GateItem, Waiting {
     this.answer(this.outcome)
   }
 
-  moved(): void {
-    if (this.#done !== null) this.#host.again(this)
+  /** Asked again, unless it may have been applied and has no identity that would show it. */
+  moved(sure: boolean): void {
+    if (this.#done === null) return
+    const { seq, key } = this.call
+    if (sure || seq !== undefined || key !== undefined) this.#host.again(this)
+    else this.answer(fail('timeout', 'the outcome is unknown: the actor changed owner while this was written'))
   }
 
   failed(failure: Failure): void {

@@ -18,8 +18,8 @@ interface SnapshotBody {
   readonly dedupe?: DedupeSnapshot
   readonly effects?: EffectsSnapshot
   readonly refused?: number
-  /** [name, due, type, data][] */
-  readonly timers?: readonly (readonly [string, number, string, unknown])[]
+  /** [name, due, type, data, notBefore][] */
+  readonly timers?: readonly (readonly [string, number, string, unknown, number])[]
   readonly marks?: Readonly<Record<string, number>>
 }
 
@@ -37,7 +37,9 @@ export function encodeSnapshot(header: SnapshotHeader, memory: ActorMemory, vers
     ...(dedupe !== null && !dedupe.empty && { dedupe: dedupe.snapshot(whole) }),
     ...(effects !== null && { effects: effects.snapshot(), refused: effects.refused }),
     ...(timers !== null &&
-      timers.size > 0 && { timers: Array.from(timers, ([name, t]) => [name, t.due, t.type, JSON.parse(t.json) as unknown] as const) }),
+      timers.size > 0 && {
+        timers: Array.from(timers, ([name, t]) => [name, t.due, t.type, JSON.parse(t.json) as unknown, t.notBefore] as const),
+      }),
     ...(marks !== null && { marks: Object.fromEntries(marks) }),
   }
   return sealBatch({ ...header, firstOffset: memory.offset + 1, entries: 0 }, JSON.stringify(body))
@@ -74,7 +76,7 @@ export function openSnapshot(
     timers:
       body.timers === undefined
         ? null
-        : new Map(body.timers.map(([name, due, type, data]) => [name, { due, type, json: JSON.stringify(data) }])),
+        : new Map(body.timers.map(([name, due, type, data, notBefore]) => [name, { due, notBefore, type, json: JSON.stringify(data) }])),
     marks: body.marks === undefined ? null : new Map(Object.entries(body.marks)),
   }
   return migrate(memory, body.v, definition, header)

@@ -4,7 +4,7 @@
  */
 import { fail, type Failure } from '../errors.ts'
 import type { Activation } from './activation.ts'
-import { Dedupe, type Answer, type FinalRefusal } from './dedupe.ts'
+import { Dedupe, isActorSource, type Answer, type FinalRefusal } from './dedupe.ts'
 import type { EventDefinition } from './define.ts'
 import { Effects } from './effects.ts'
 import type { Host } from './host.ts'
@@ -14,7 +14,8 @@ import { contentOf, dataOf, jsonOf, type Asks } from './turn.ts'
 /** A timer of the actor itself. */
 export interface TimerEvent {
   readonly timer: string
-  readonly due: number
+  /** Its event's time is not below this. */
+  readonly notBefore: number
   readonly type: string
   readonly json: string
 }
@@ -53,7 +54,7 @@ export function takeEvent(activation: Activation, host: Host, from: SendRequest 
   else turn(activation, host, valid, event)
 }
 
-function ofTimer({ timer, due, type, json }: TimerEvent): Taken {
+function ofTimer({ timer, notBefore, type, json }: TimerEvent): Taken {
   return {
     type,
     data: dataOf(JSON.parse(json)),
@@ -63,7 +64,7 @@ function ofTimer({ timer, due, type, json }: TimerEvent): Taken {
     seq: 0,
     base: 0,
     content: 0,
-    notBefore: due,
+    notBefore,
     request: null,
   }
 }
@@ -77,7 +78,8 @@ function ofRequest(activation: Activation, host: Host, request: SendRequest): Ta
     reject(activation, request, fail('invalid', `the data is not JSON: ${String(error)}`))
     return null
   }
-  if (json.length > host.options.eventBytes) {
+  // Other actors' sends were measured when they were made, and are always taken (D4).
+  if (json.length > host.options.eventBytes && !sender.startsWith('actor:')) {
     reject(activation, request, fail('too_large', `the event has ${json.length} bytes; the limit is ${host.options.eventBytes}`))
     return null
   }
@@ -107,8 +109,17 @@ function isNew(activation: Activation, host: Host, { source, seq, base, content,
         return false
       case 'old':
         host.counters.duplicates++
-        request.outcome = { ok: true, offset: 0, durable: true, duplicate: true }
-        activation.writer.gateDurable(request)
+        if (isActorSource(source)) {
+          request.outcome = { ok: true, offset: 0, durable: true, duplicate: true }
+          activation.writer.gateDurable(request)
+        } else reject(activation, request, fail('gap', 'this number was answered before, and its answer is no longer kept'))
+        return false
+      case 'window':
+        reject(
+          activation,
+          request,
+          fail('overloaded', 'too many numbers of this source are unanswered: wait for some', { retryAfterMs: 50 }),
+        )
         return false
       case 'conflict':
         reject(activation, request, fail('conflict', 'this number or key was used before with other content'))
@@ -155,7 +166,7 @@ function validate(event: EventDefinition<unknown, unknown, string>, taken: Taken
   if (event.schema === undefined) return taken
   try {
     const result = event.schema['~standard'].validate(taken.data)
-    if (result instanceof Promise)
+    if (isThenable(result))
       return { code: 'internal', message: `the schema of '${taken.type}' is asynchronous: use a synchronous one`, reason: '' }
     if (result.issues !== undefined) {
       const said = result.issues.slice(0, 5).map(({ path, message }) => {
@@ -164,18 +175,28 @@ function validate(event: EventDefinition<unknown, unknown, string>, taken: Taken
       })
       return { code: 'invalid', message: said.join('; ').slice(0, 512), reason: '' }
     }
-    return result.value === taken.data ? taken : { ...taken, data: result.value, json: jsonOf(result.value, taken.type) }
+    if (result.value === taken.data) return taken
+    // The reducer gets what will be folded: the recorded JSON, not a Date or a Map that the schema made.
+    const json = jsonOf(result.value, taken.type)
+    return { ...taken, data: dataOf(JSON.parse(json)), json }
   } catch (error) {
     return { code: 'internal', message: `the schema of '${taken.type}' threw: ${String(error).slice(0, 256)}`, reason: '' }
   }
 }
 
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  const thenable = typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  if (thenable) (value as PromiseLike<unknown>).then(undefined, () => undefined) // its rejection is nobody's
+  return thenable
+}
+
 function turn(activation: Activation, host: Host, taken: Taken, event: EventDefinition<unknown, unknown, string>): void {
   const { memory, id, key, definition } = activation
-  const at = Math.max(host.clock.now(), memory.lastAt, taken.notBefore)
+  const wall = host.clock.now()
+  const at = Math.max(wall, memory.lastAt, taken.notBefore)
   const offset = memory.offset + 1
   const begunAt = host.clock.mono()
-  const outcome = host.turn.run(definition, event, { id, key, now: at, offset, sender: taken.sender }, memory.state, taken.data)
+  const outcome = host.turn.run(definition, event, { id, key, now: at, wall, offset, sender: taken.sender }, memory.state, taken.data)
   const tookMs = host.clock.mono() - begunAt
   if (tookMs > host.options.turnBudgetMs) {
     host.counters.slowTurns++
@@ -196,12 +217,12 @@ function turn(activation: Activation, host: Host, taken: Taken, event: EventDefi
     case 'threw':
       host.counters.threw++
       host.log.error({ actor: id, event: taken.type, offset }, `a reducer threw: ${describe(outcome.error)}`)
+      activation.suspect() // first: whoever hears the answer must not see the state
       refuse(activation, host, taken, {
         code: 'internal',
         message: `the reducer of '${taken.type}' failed; nothing was recorded`,
         reason: '',
       })
-      activation.suspect()
   }
 }
 
@@ -232,9 +253,9 @@ function grant(activation: Activation, asks: Asks, offset: number): ReadonlyMap<
     writer.draft.mark(topic, offset)
   }
   for (const { to, type, json } of asks.sends) writer.draft.effect((memory.effects ??= new Effects()).begin(to, type, json))
-  for (const { name, due, type, json } of asks.timers) {
+  for (const { name, due, notBefore, type, json } of asks.timers) {
     if (due === null) activation.dropTimer(name)
-    else activation.setTimer(name, { due, type, json })
+    else activation.setTimer(name, { due, notBefore, type, json })
   }
   return new Map(asks.notified.map((topic) => [topic, offset]))
 }

@@ -3,6 +3,7 @@
  * a sink gets only offsets above the one it was registered at, so that nothing comes twice.
  */
 import type { Timer } from '../base/clock.ts'
+import { guarded } from '../base/guard.ts'
 import type { Note, NoteSink } from './calls.ts'
 import { changed, freshDebounce, sent, type Debounce } from './debounce.ts'
 import type { ActorDefinition, Topic } from './define.ts'
@@ -67,6 +68,7 @@ export class Topics {
       this.#followed.set(name, followed)
     }
     if (!followed.sinks.has(sink)) this.count++
+    followed.lastJson = null // this one was answered a value that the others may not have: the next is told whatever it is
     followed.sinks.set(sink, knows)
   }
 
@@ -109,7 +111,7 @@ export class Topics {
   end(): void {
     for (const followed of this.#followed.values()) {
       followed.timer?.cancel()
-      for (const sink of followed.sinks.keys()) sink.ended()
+      for (const sink of followed.sinks.keys()) guarded(this.#host.log, 'a subscriber', () => sink.ended())
       followed.sinks.clear()
     }
     this.#followed.clear()
@@ -171,7 +173,7 @@ export class Topics {
     for (const [sink, knows] of followed.sinks) {
       if (note.offset <= knows) continue
       this.#host.counters.notes++
-      sink.note(note)
+      guarded(this.#host.log, 'a subscriber', () => sink.note(note))
     }
   }
 }

@@ -11,7 +11,13 @@ export interface Asks {
   readonly notified: string[]
   readonly sends: { readonly to: string; readonly type: string; readonly json: string }[]
   /** In order; due null cancels. */
-  readonly timers: { readonly name: string; readonly due: number | null; readonly type: string; readonly json: string }[]
+  readonly timers: {
+    readonly name: string
+    readonly due: number | null
+    readonly notBefore: number
+    readonly type: string
+    readonly json: string
+  }[]
 }
 
 export type TurnOutcome =
@@ -37,18 +43,28 @@ export class TurnContext implements ReduceContext {
   offset = 0
   sender = ''
   readonly #knowsType: (type: string) => boolean
+  readonly #eventBytes: number
+  #wall = 0
   #definition: ActorDefinition | null = null
   #asks: Asks | null = null
   #random: Random | null = null
 
-  constructor(knowsType: (type: string) => boolean) {
+  constructor(knowsType: (type: string) => boolean, eventBytes: number) {
     this.#knowsType = knowsType
+    this.#eventBytes = eventBytes
   }
 
   run(
     definition: ActorDefinition,
     event: EventDefinition<unknown, unknown, string>,
-    at: { readonly id: string; readonly key: string; readonly now: number; readonly offset: number; readonly sender: string },
+    at: {
+      readonly id: string
+      readonly key: string
+      readonly now: number
+      readonly wall: number
+      readonly offset: number
+      readonly sender: string
+    },
     state: unknown,
     data: unknown,
   ): TurnOutcome {
@@ -58,6 +74,7 @@ export class TurnContext implements ReduceContext {
     this.now = at.now
     this.offset = at.offset
     this.sender = at.sender
+    this.#wall = at.wall
     this.#definition = definition
     this.#asks = null
     this.#random = null
@@ -95,28 +112,41 @@ export class TurnContext implements ReduceContext {
     const parsed = parseActorId(id)
     if ('wrong' in parsed) throw new TypeError(`ctx.send: '${id}': ${parsed.wrong}`)
     if (!this.#knowsType(parsed.type)) throw new TypeError(`ctx.send: '${id}': the app has no actor type '${parsed.type}'`)
-    this.#wanted().sends.push({ to: id, type, json: jsonOf(data, 'ctx.send') })
+    this.#wanted().sends.push({ to: id, type, json: this.#small(jsonOf(data, 'ctx.send'), 'ctx.send') })
   }
 
   schedule(name: string, when: { readonly inMs: number } | { readonly at: number }, type: string, data: unknown = null): void {
     const definition = this.#open('schedule')
     checkTimerName(name)
     if (!definition.events.has(type)) throw new TypeError(`ctx.schedule: '${this.type}' has no event '${type}'`)
-    const due = 'inMs' in when ? this.now + when.inMs : when.at
+    // The alarm goes by the wall clock; the event's time goes on from the entry's, which is ahead of it after the clock went back.
+    const due = 'inMs' in when ? this.#wall + when.inMs : when.at
+    const notBefore = 'inMs' in when ? this.now + when.inMs : when.at
     if (!Number.isFinite(due) || due < 0 || due > 8.64e15) throw new TypeError(`ctx.schedule: the time of '${name}' is not a time`)
-    this.#wanted().timers.push({ name, due: Math.ceil(due), type, json: jsonOf(data, 'ctx.schedule') })
+    this.#wanted().timers.push({
+      name,
+      due: Math.ceil(due),
+      notBefore: Math.ceil(notBefore),
+      type,
+      json: this.#small(jsonOf(data, 'ctx.schedule'), 'ctx.schedule'),
+    })
   }
 
   cancel(name: string): void {
     this.#open('cancel')
     checkTimerName(name)
-    this.#wanted().timers.push({ name, due: null, type: '', json: 'null' })
+    this.#wanted().timers.push({ name, due: null, notBefore: 0, type: '', json: 'null' })
   }
 
   refuse(reason: string, message = ''): Refusal {
     this.#open('refuse')
     if (typeof reason !== 'string' || reason === '' || reason.length > 64) throw new TypeError('ctx.refuse: a reason has 1–64 characters')
     return new Refused(reason, String(message).slice(0, 512)) as unknown as Refusal
+  }
+
+  #small(json: string, what: string): string {
+    if (json.length > this.#eventBytes) throw new TypeError(`${what}: the data has ${json.length} bytes; the limit is ${this.#eventBytes}`)
+    return json
   }
 
   #open(what: string): ActorDefinition {

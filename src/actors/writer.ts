@@ -8,6 +8,7 @@
  *  W4 A snapshot is of the memory at the moment its batch was sealed, and is written after that batch is durable (J5).
  *  W5 A wake-up hint goes with the batch that needs it (hints.ts, D5).
  */
+import { guarded } from '../base/guard.ts'
 import { invariant } from '../base/invariant.ts'
 import { fail, type Failure } from '../errors.ts'
 import type { Append, Hint, Verdict } from '../store/store.ts'
@@ -28,8 +29,8 @@ export interface WriterOwner {
   readonly memory: ActorMemory
   /** A batch is durable and its gate was released. */
   committed(flight: Flight): void
-  /** Another owner has written (J2). */
-  fenced(): void
+  /** Another owner has written (J2). `sure`: the batch in flight was certainly not applied. */
+  fenced(sure: boolean): void
   /** The batch is durable, but the writer does not know where: read anew. */
   lost(): void
   /** The store certainly did not take the batch, for longer than patience. */
@@ -79,6 +80,8 @@ export class Writer {
   #entriesSince = 0
   #bytesSince = 0
   #snapshotBytes = 0
+  /** The stored snapshot is of an older version: the next batch brings a new one (J5). */
+  #migrated = false
   readonly #hints: Hints
   #answered: AnsweredEffects | null = null
   #flushTimed = false
@@ -104,7 +107,7 @@ export class Writer {
     this.#entriesSince = folded.entriesSince
     this.#bytesSince = folded.bytesSince
     this.#snapshotBytes = folded.snapshotBytes
-    if (folded.migrated) this.#entriesSince = Math.max(this.#entriesSince, this.#host.options.snapshotEntries) // J5
+    this.#migrated = folded.migrated
     this.proofAt = begunAt
     this.#answered = null
     const hintsLeft = this.#hints.read(owedAt(folded.memory, this.#host.clock.now()), this.epoch === 0 ? 0 : this.n)
@@ -176,6 +179,14 @@ export class Writer {
     return oldest !== undefined && this.#host.clock.mono() - oldest > 2 * durability.everyMs
   }
 
+  /** Write-behind: the open batch is large enough to be written before its time; and too large to take more (promise 6). */
+  bound(): 'ok' | 'full' {
+    const bytes = this.#draft?.bytes ?? 0
+    if (bytes >= this.#host.options.commitBytes) return 'full'
+    if (bytes >= this.#host.options.snapshotBytes) this.flush()
+    return 'ok'
+  }
+
   /** Writes what is open now, also for write-behind. */
   flush(): void {
     if (this.#draft !== null && this.#flight === null) this.#host.committer.mark(this)
@@ -228,6 +239,20 @@ export class Writer {
     const draft = this.#draft
     if (draft === null || this.#held) return null
     this.#draft = null
+    try {
+      this.#flight = this.#sealed(draft)
+      return this.#flight.append
+    } catch (error) {
+      // A state that JSON cannot carry: this actor's events fail, the others of the commit go on.
+      this.#draft = draft
+      const { id } = this.#owner
+      this.#host.log.error({ actor: id }, `the actor cannot be written, its state is not JSON: ${String(error)}`)
+      this.#owner.failed(fail('internal', 'the actor’s state cannot be written as JSON; nothing was recorded'))
+      return null
+    }
+  }
+
+  #sealed(draft: Draft): Flight {
     for (const [to, { seq, refused }] of this.#answered ?? []) draft.done(to, seq, refused)
     this.#answered = null
     const { id, memory, definition } = this.#owner
@@ -254,7 +279,7 @@ export class Writer {
     const mode = this.#replaces ? 'replace' : 'append'
     const { commitId } = header
     const hintDue = this.#hints.neededFor(owed, this.#closing)
-    this.#flight = {
+    return {
       append: { actor: id, n, commitId, bytes: sealed.bytes, hash: sealed.hash, firstOffset, entries, mode, prevRef: this.#ref, hintDue },
       epoch: header.epoch,
       gate: draft.gate,
@@ -271,12 +296,12 @@ export class Writer {
       closing: this.#closing,
       inDoubt: false,
     }
-    return this.#flight.append
   }
 
   /** J5, with large snapshots written less often, so that writing them stays in proportion to what came since. */
   #snapshotDue(entries: number, bytes: number): boolean {
     if (this.#replaces) return false
+    if (this.#migrated) return true
     const { snapshotEntries, snapshotBytes } = this.#host.options
     const bytesSince = this.#bytesSince + bytes
     if (bytesSince >= Math.max(snapshotBytes, this.#snapshotBytes)) return true
@@ -312,7 +337,8 @@ export class Writer {
       (found) => {
         if (this.#host.dead || this.#flight !== flight) return
         if (found === null || !Buffer.from(found.commitId).equals(flight.append.commitId)) {
-          this.#owner.fenced()
+          // Nothing is found where the batch was emptied or replaced since (J10): then it may have been ours.
+          this.#owner.fenced(found !== null)
           return
         }
         this.#host.counters.settled++
@@ -343,7 +369,7 @@ export class Writer {
     if (flight.snapshot !== null && refKnown) this.#writeSnapshot(append, flight.snapshot, flight.offset, flight.pages)
     this.#hints.committed(append, flight.owed)
     if (flight.closing && this.#draft === null) this.unclean = false
-    for (const item of flight.gate) item.released()
+    for (const item of flight.gate) guarded(this.#host.log, 'an answer', () => item.released())
     this.#owner.committed(flight)
     this.#schedule()
   }
@@ -368,6 +394,7 @@ export class Writer {
     this.#entriesSince = 0
     this.#bytesSince = 0
     this.#snapshotBytes = snapshot.bytes.length
+    this.#migrated = false
     const { history } = this.#owner.definition
     if (typeof history === 'object' && offset > history.keep) this.#host.committer.trim({ actor, belowOffset: offset - history.keep + 1 })
   }
@@ -399,16 +426,19 @@ export class Writer {
   snapshotAtEnd(): void {
     if (this.#replaces || this.epoch === 0 || this.#hash === null || this.#entriesSince === 0) return
     const { memory, definition } = this.#owner
-    const header = { flags: FLAG_CLEAN, n: this.n, epoch: this.epoch, commitId: this.#host.newCommitId(), previous: this.#hash }
-    const snapshot = encodeSnapshot(header, memory, definition.version, this.#host.clock.now(), false)
-    this.#writeSnapshot({ n: this.n, hash: this.#hash }, snapshot, memory.offset, memory.dedupe?.senders.takeDirty() ?? null)
+    const hash = this.#hash
+    const header = { flags: FLAG_CLEAN, n: this.n, epoch: this.epoch, commitId: this.#host.newCommitId(), previous: hash }
+    guarded(this.#host.log, `writing the snapshot of ${this.#owner.id}`, () => {
+      const snapshot = encodeSnapshot(header, memory, definition.version, this.#host.clock.now(), false)
+      this.#writeSnapshot({ n: this.n, hash }, snapshot, memory.offset, memory.dedupe?.senders.takeDirty() ?? null)
+    })
   }
 
-  /** The activation is over. What was at the gate, oldest first; the committer gets nothing more. */
-  abandon(): GateItem[] {
-    const gate = [...(this.#flight?.gate ?? []), ...(this.#draft?.gate ?? [])]
+  /** The activation is over. What was at the gate of the batch in flight and of the open one; the committer gets nothing more. */
+  abandon(): { readonly inFlight: readonly GateItem[]; readonly open: readonly GateItem[] } {
+    const gates = { inFlight: this.#flight?.gate ?? [], open: this.#draft?.gate ?? [] }
     this.#flight = null
     this.#draft = null
-    return gate
+    return gates
   }
 }
