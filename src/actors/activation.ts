@@ -31,7 +31,7 @@ import { Topics, type TopicOwner } from './topics.ts'
 import { Writer, type Flight, type WriterOwner } from './writer.ts'
 
 /** How an activation ended, for who makes the next one. */
-export type Ending = 'fenced' | 'passivated' | 'other'
+export type Ending = 'fenced' | 'passivated' | 'broken' | 'other'
 
 type Life = 'loading' | 'live' | 'settling' | 'closing' | 'dead'
 
@@ -48,6 +48,9 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
   #life: Life = 'loading'
   #mailbox: BoundedQueue<Task> | null = null
   #topics: Topics | null = null
+  /** Settling: the state is read anew, and only the open batch is waited for. */
+  #rested = false
+  #attempt = 0
   #usedAt: number
 
   constructor(host: Host, id: string, key: string, definition: ActorDefinition) {
@@ -89,11 +92,21 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
   load(claim: boolean, tries = 0): void {
     this.#life = 'loading'
     const begunAt = this.#host.clock.mono()
+    const attempt = ++this.#attempt
+    const limit = this.#host.clock.after(this.#host.options.activationTimeoutMs, () => {
+      if (attempt === this.#attempt) this.#unreadable(new Error('the store did not answer in time'))
+    })
     if (claim) this.#host.counters.claims++
     const read = claim ? this.#host.store.claim(this.id, claimOf(this.#host, this.definition)) : this.#host.store.load(this.id)
     read.then(
-      (loaded) => this.#loaded(loaded, claim, begunAt, tries),
-      (error: unknown) => this.#unreadable(error),
+      (loaded) => {
+        limit.cancel()
+        if (attempt === this.#attempt) this.#loaded(loaded, claim, begunAt, tries)
+      },
+      (error: unknown) => {
+        limit.cancel()
+        if (attempt === this.#attempt) this.#unreadable(error)
+      },
     )
   }
 
@@ -145,7 +158,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
   #broken(why: string): void {
     this.#host.counters.foldFailures++
     this.#host.log.error({ actor: this.id, version: this.definition.version }, `the actor cannot be activated: ${why}`)
-    this.#end(fail('internal', `the actor cannot be activated: ${why}`))
+    this.#end(fail('internal', `the actor cannot be activated: ${why}`), 'broken')
   }
 
   #begin(): void {
@@ -179,7 +192,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
     if (full) {
       this.#host.counters.overloaded++
       task.failed(fail('overloaded', 'too many requests wait for this actor: repeat later', { retryAfterMs: 200 }))
-    } else if (this.#life === 'live') task.run(this)
+    } else if (this.#life === 'live' && this.#mailbox === null) task.run(this)
     else if (this.#life === 'dead') task.moved(true)
     else this.#wait(task)
   }
@@ -206,7 +219,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
 
   /** J9: answers leave early, so the claim, which says that this end may not be clean, comes first. */
   #mustClaimFirst(task: Task): boolean {
-    if (this.definition.durability === 'event' || this.writer.epoch !== 0) return false
+    if (this.writer.epoch !== 0 || (this.definition.durability === 'event' && !this.writer.endedUnclean)) return false
     this.#wait(task)
     this.#host.delivery.forget(this) // answers that come meanwhile find nobody; it begins again after
     this.load(true)
@@ -264,16 +277,17 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
     if (this.#host.check || this.#life !== 'live') return // checked states are frozen
     this.#life = 'settling'
     this.writer.hold()
-    this.#readStateAnew()
+    this.#readStateAnew(0)
   }
 
-  #readStateAnew(): void {
+  #readStateAnew(tries: number): void {
     if (this.#life !== 'settling' || this.writer.inFlight) return
     this.#host.store.load(this.id).then(
       (loaded) => {
         if (this.#host.dead || this.#life !== 'settling') return
         const outcome = foldFor(this.#host, this, loaded)
-        if (outcome.kind === 'again') this.#readStateAnew()
+        if (outcome.kind === 'again' && tries < READ_AGAIN_MAX) this.#readStateAnew(tries + 1)
+        else if (outcome.kind === 'again') this.#broken('its batches have a hole')
         else if (outcome.kind === 'newer') this.#newer(outcome.version)
         else if (outcome.kind === 'broken') this.#broken(outcome.why)
         else if (outcome.n !== this.writer.n) this.fenced(true)
@@ -290,8 +304,15 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
       return
     }
     this.memory.state = again.state
-    this.#life = 'live'
     this.writer.release()
+    // What is open is written before the next turn, or a stream of failing events would hold it back for ever.
+    if (this.definition.durability === 'event' && !this.writer.quiet) this.#rested = true
+    else this.#goOn()
+  }
+
+  #goOn(): void {
+    this.#rested = false
+    this.#life = 'live'
     this.#topics?.resume()
     this.#runMailbox()
   }
@@ -306,7 +327,10 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
     for (const target of new Set(flight.effects?.map(({ to }) => to))) this.#host.delivery.kick(this, target)
     if (this.#life === 'closing') {
       if (this.writer.quiet) this.#finish()
-    } else if (this.#life === 'settling') this.#readStateAnew()
+    } else if (this.#life === 'settling') {
+      if (!this.#rested) this.#readStateAnew(0)
+      else if (this.writer.quiet) this.#goOn()
+    }
   }
 
   fenced(sure: boolean): void {
@@ -325,8 +349,12 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
 
   // ── Effects and subscribers ──────────────────────────────────────────────────────────────────────────────────────
 
-  effectsTo(target: string): readonly Effect[] {
-    return this.memory.effects?.of(target) ?? []
+  oldestEffect(target: string): Effect | undefined {
+    return this.memory.effects?.oldest(target)
+  }
+
+  effectAt(target: string, seq: number): Effect | undefined {
+    return this.memory.effects?.at(target, seq)
   }
 
   effectIsDurable(effect: Effect): boolean {
@@ -359,7 +387,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
     const definition = this.definition.topics.get(topic)
     if (definition?.kind !== 'view') return null
     try {
-      return JSON.stringify(definition.project(this.memory.state) ?? null)
+      return (JSON.stringify(definition.project(this.memory.state)) as string | undefined) ?? 'null'
     } catch (error) {
       this.#host.log.error({ actor: this.id, topic }, `the view threw: ${String(error)}`)
       return null
@@ -415,13 +443,14 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
     this.#mailbox = null
     for (const timer of this.memory.timers?.values() ?? []) this.#host.alarms.cancel(timer)
     this.#host.delivery.forget(this)
-    this.#host.retire(this, why)
+    this.#host.retire(this, why, failure)
     const tell = (item: GateItem | Task, certain: boolean): void =>
       guarded(this.#host.log, 'an answer', () => (failure === null ? item.moved(certain) : item.failed(failure)))
     for (const item of inFlight) tell(item, sure)
     for (const item of open) tell(item, true)
     for (const task of waiting) tell(task, true)
     this.#endTopics()
+    this.memory = NO_MEMORY
   }
 
   /** The engine gives up: who waits hears `failure`. */

@@ -4,13 +4,18 @@
  *
  *  C1 One commit is in flight at a time. An activation has at most one batch in flight, over all commits.
  *  C2 A batch of unknown outcome is given again byte for byte (J4), after a back-off, until the store answers for certain.
- *  C3 Snapshots, hint drops and trims ride along. They are repeated with their commit and bounded by it.
+ *  C3 Snapshots, hint drops and trims ride along, within the same bounds. They never hold up batches: after a failure they go alone.
+ *  C4 After a group failed as a whole its batches are tried one at a time, so that the one that the store cannot take waits alone.
  */
 import { backoffMs } from '../base/backoff.ts'
 import { guarded } from '../base/guard.ts'
 import type { Append, CommitGroup, CommitResult, Hint, SnapshotWrite, Trim, Verdict } from '../store/store.ts'
 import { StoreError } from '../store/store.ts'
 import type { Host } from './host.ts'
+
+const RETRY_MAX_MS = 2000
+/** So many failures in a row are the store's, not one batch's. */
+const SOLO_TRIES = 4
 
 /** An activation, as the committer sees it. */
 export interface Committable {
@@ -22,7 +27,10 @@ export interface Committable {
 export class Committer {
   readonly #host: Host
   #dirty = new Set<Committable>()
+  /** Members of a group that failed as a whole; tried one at a time (C4). */
+  readonly #suspects = new Set<Committable>()
   #snapshots: SnapshotWrite[] = []
+  #snapshotBytes = 0
   #drops: Hint[] = []
   #trims: Trim[] = []
   #busy = false
@@ -42,6 +50,7 @@ export class Committer {
 
   snapshot(write: SnapshotWrite): void {
     this.#snapshots.push(write)
+    this.#snapshotBytes += write.bytes.length
     this.#schedule()
   }
 
@@ -55,6 +64,11 @@ export class Committer {
     this.#schedule()
   }
 
+  /** Snapshots enough wait, or the store takes none: nothing more should be passivated now. */
+  get crowded(): boolean {
+    return this.#snapshotBytes >= this.#host.options.commitBytes || this.#failingSince !== null
+  }
+
   /** How long the store has been failing, ms; 0 when it is well. */
   failingMs(): number {
     return this.#failingSince === null ? 0 : this.#host.clock.mono() - this.#failingSince
@@ -66,7 +80,14 @@ export class Committer {
   }
 
   #quiet(): boolean {
-    return !this.#busy && this.#dirty.size === 0 && this.#snapshots.length === 0 && this.#drops.length === 0 && this.#trims.length === 0
+    return (
+      !this.#busy &&
+      this.#dirty.size === 0 &&
+      this.#suspects.size === 0 &&
+      this.#snapshots.length === 0 &&
+      this.#drops.length === 0 &&
+      this.#trims.length === 0
+    )
   }
 
   #schedule(): void {
@@ -80,27 +101,12 @@ export class Committer {
 
   #flush(): void {
     if (this.#busy || this.#host.dead) return
-    const { commitBatches, commitBytes } = this.#host.options
     const members: Committable[] = []
     const appends: Append[] = []
-    let bytes = 0
-    for (const committable of this.#dirty) {
-      if (appends.length >= commitBatches || bytes >= commitBytes) break
-      this.#dirty.delete(committable)
-      const append = committable.seal()
-      if (append === null) continue
-      members.push(committable)
-      appends.push(append)
-      bytes += append.bytes.length
-    }
-    const group: CommitGroup = {
-      appends,
-      snapshots: this.#snapshots.splice(0, commitBatches),
-      dropHints: this.#drops.splice(0, commitBatches),
-      trims: this.#trims.splice(0, commitBatches),
-    }
+    const bytes = this.#collect(members, appends)
+    const group: CommitGroup = { appends, ...this.#extras(appends.length, bytes) }
     if (appends.length === 0 && group.snapshots.length === 0 && group.dropHints.length === 0 && group.trims.length === 0) {
-      this.#failingSince = null // nothing is left that could fail: the next to come finds out
+      this.#next()
       return
     }
     this.#busy = true
@@ -110,6 +116,37 @@ export class Committer {
       (result) => this.#answered(members, result),
       (error: unknown) => this.#failed(members, group, error),
     )
+  }
+
+  /** The batches of the next commit: of suspects one at a time (C4), else of all that are dirty, up to the limits. */
+  #collect(members: Committable[], appends: Append[]): number {
+    const { commitBatches, commitBytes } = this.#host.options
+    const from = this.#suspects.size > 0 ? this.#suspects : this.#dirty
+    const limit = this.#suspects.size > 0 ? 1 : commitBatches
+    let bytes = 0
+    for (const committable of from) {
+      if (appends.length >= limit || bytes >= commitBytes) break
+      from.delete(committable)
+      const append = committable.seal()
+      if (append === null) continue
+      members.push(committable)
+      appends.push(append)
+      bytes += append.bytes.length
+    }
+    return bytes
+  }
+
+  /** What rides along. After a failure not with batches, so that it cannot hold them up (C3). */
+  #extras(appends: number, bytesTaken: number): Omit<CommitGroup, 'appends'> {
+    if (this.#failures > 0 && appends > 0) return { snapshots: [], dropHints: [], trims: [] }
+    const { commitBatches, commitBytes } = this.#host.options
+    let bytes = bytesTaken
+    let count = 0
+    while (count < this.#snapshots.length && count < commitBatches && (count === 0 || bytes < commitBytes))
+      bytes += (this.#snapshots[count++] as SnapshotWrite).bytes.length
+    const snapshots = this.#snapshots.splice(0, count)
+    for (const { bytes: written } of snapshots) this.#snapshotBytes -= written.length
+    return { snapshots, dropHints: this.#drops.splice(0, commitBatches), trims: this.#trims.splice(0, commitBatches) }
   }
 
   #answered(members: readonly Committable[], { verdicts, ref }: CommitResult): void {
@@ -131,10 +168,12 @@ export class Committer {
     this.#next()
   }
 
-  /** The whole group met trouble: everything in it is repeated as it was (C2, C3). */
+  /**
+   * The whole group met trouble. Its batches are given again as they were (C2): one at a time at first, so that one that the store
+   * will never take does not hold up the others (C4). What rode along alone is dropped: it was only a shortcut (J5, D5, J10).
+   */
   #failed(members: readonly Committable[], group: CommitGroup, error: unknown): void {
     if (this.#host.dead) return
-    this.#busy = false
     this.#host.counters.storeFailures++
     const outcome = error instanceof StoreError ? error.outcome : 'unknown'
     if (this.#failingSince === null) {
@@ -142,24 +181,36 @@ export class Committer {
       this.#host.log.error({ outcome, batches: members.length }, `the store did not take a commit: ${String(error)}`)
     }
     this.#failures++
-    this.#snapshots.unshift(...group.snapshots)
-    this.#drops.unshift(...group.dropHints)
-    this.#trims.unshift(...group.trims)
-    const { storeRetryMs } = this.#host.options
-    this.#busy = true // nothing new is tried during the back-off
-    this.#host.clock.after(backoffMs(this.#failures, storeRetryMs, 2000, this.#host.random), () => {
+    if (members.length > 0) for (const write of group.snapshots) this.snapshot(write)
+    if (members.length > 0) this.#drops.push(...group.dropHints)
+    if (members.length > 0) this.#trims.push(...group.trims)
+    const alone = members.length === 1 && this.#failures > 1
+    if (members.length > 1 && this.#failures <= SOLO_TRIES) for (const member of members) this.#suspects.add(member)
+    if (this.#failures > SOLO_TRIES) this.#noSuspects() // it is the store, not one of them
+    const wait = backoffMs(this.#failures, this.#host.options.storeRetryMs, RETRY_MAX_MS, this.#host.random)
+    // #busy stays: nothing new is tried during the back-off.
+    this.#host.clock.after(wait, () => {
       this.#busy = false
-      for (const member of members) this.#dirty.add(member)
+      if (alone && this.#suspects.size > 0) for (const member of members) this.#retryLater(member)
+      else for (const member of members) if (!this.#suspects.has(member)) this.#dirty.add(member)
       this.#next()
     })
     for (const member of members) guarded(this.#host.log, 'taking a verdict', () => member.verdict(outcome, 0))
   }
 
+  #noSuspects(): void {
+    for (const member of this.#suspects) this.#dirty.add(member)
+    this.#suspects.clear()
+  }
+
   #retryLater(member: Committable): void {
-    this.#host.clock.after(backoffMs(++this.#failures, this.#host.options.storeRetryMs, 2000, this.#host.random), () => this.mark(member))
+    this.#host.clock.after(backoffMs(++this.#failures, this.#host.options.storeRetryMs, RETRY_MAX_MS, this.#host.random), () =>
+      this.mark(member),
+    )
   }
 
   #next(): void {
     if (!this.#quiet()) this.#schedule()
+    else this.#failingSince = null // nothing is left that could fail: the next to come finds out
   }
 }

@@ -19,8 +19,9 @@ const RETRY_MAX_MS = 10_000
 export interface EffectOwner {
   readonly id: string
   readonly live: boolean
-  /** Undelivered effects to one target, oldest first. */
-  effectsTo(target: string): readonly Effect[]
+  oldestEffect(target: string): Effect | undefined
+  /** An undelivered effect by its number. */
+  effectAt(target: string, seq: number): Effect | undefined
   /** Whether the batch that began this effect is durable: nothing leaves before (J7). */
   effectIsDurable(effect: Effect): boolean
   effectDone(effect: Effect, refused: boolean): void
@@ -63,17 +64,19 @@ export class Delivery {
 
   #pump(owner: EffectOwner, target: string, channel: Channel): void {
     if (channel.resting || !owner.live) return
-    const pending = owner.effectsTo(target)
-    const [oldest] = pending
+    const oldest = owner.oldestEffect(target)
     if (oldest === undefined) {
       if (channel.underWay === 0) this.#close(owner, target)
       return
     }
-    // By number, not by place: an answer during this loop takes effects off the front.
-    for (const effect of [...pending]) {
-      if (channel.underWay >= WINDOW || channel.resting) return
-      if (effect.seq <= channel.sent || channel.early.has(effect.seq)) continue
-      if (!owner.effectIsDurable(effect)) return
+    channel.sent = Math.max(channel.sent, oldest.seq - 1)
+    while (channel.underWay < WINDOW && !channel.resting) {
+      const effect = owner.effectAt(target, channel.sent + 1)
+      if (effect === undefined || !owner.effectIsDurable(effect)) return
+      if (channel.early.has(effect.seq)) {
+        channel.sent = effect.seq
+        continue
+      }
       channel.sent = effect.seq
       channel.underWay++
       const source = `actor:${owner.id}`
@@ -99,7 +102,7 @@ export class Delivery {
       channel.attempt = 0
       this.#host.counters[outcome.ok ? 'effectsDelivered' : 'effectsRefused']++
       channel.early.set(effect.seq, !outcome.ok)
-      for (let oldest = owner.effectsTo(target)[0]; oldest !== undefined; oldest = owner.effectsTo(target)[0]) {
+      for (let oldest = owner.oldestEffect(target); oldest !== undefined; oldest = owner.oldestEffect(target)) {
         const refused = channel.early.get(oldest.seq)
         if (refused === undefined) break
         channel.early.delete(oldest.seq)

@@ -5,6 +5,7 @@
  */
 import { backoffMs } from '../base/backoff.ts'
 import { guarded } from '../base/guard.ts'
+import type { Failure } from '../errors.ts'
 import type { Activation, Ending } from './activation.ts'
 import type { Host } from './host.ts'
 
@@ -13,6 +14,8 @@ const LOSERS_MAX = 10_000
 const DUEL_FIRST_MS = 100
 const DUEL_MAX_MS = 5_000
 const FORGIVEN_MS = 30_000
+const BROKEN_MS = 1000
+const SLICE_MS = 10
 
 interface Loss {
   count: number
@@ -22,6 +25,7 @@ interface Loss {
 export class Directory {
   readonly #host: Host
   readonly #activations = new Map<string, Activation>()
+  readonly #broken = new Map<string, { readonly failure: Failure; readonly until: number }>()
   readonly #losses = new Map<string, Loss>()
   #cursor: Iterator<Activation> | null = null
   #sweeping = false
@@ -56,8 +60,19 @@ export class Directory {
     else this.#host.clock.after(wait, () => this.#host.dead || activation.load(true))
   }
 
-  remove(activation: Activation, why: Ending): void {
+  /** Why an actor could not be activated a moment ago: it is not read and folded again for every request. */
+  broken(id: string): Failure | null {
+    const known = this.#broken.get(id)
+    if (known === undefined) return null
+    if (this.#host.clock.mono() < known.until) return known.failure
+    this.#broken.delete(id)
+    return null
+  }
+
+  remove(activation: Activation, why: Ending, failure: Failure | null): void {
     const { id } = activation
+    if (why === 'broken' && failure !== null && this.#broken.size < LOSERS_MAX)
+      this.#broken.set(id, { failure, until: this.#host.clock.mono() + BROKEN_MS })
     if (this.#activations.get(id) === activation) this.#activations.delete(id)
     if (why === 'passivated') this.#losses.delete(id) // it lived in peace: nobody contends for the actor now
     if (why !== 'fenced') return
@@ -68,6 +83,18 @@ export class Directory {
     for (const oldest of this.#losses.keys()) {
       if (this.#losses.size <= LOSERS_MAX) break
       this.#losses.delete(oldest)
+    }
+  }
+
+  /** For a drain: passivates, idle or not, for some milliseconds, in turn. */
+  passivateSome(): void {
+    const until = this.#host.clock.mono() + SLICE_MS
+    let left = this.#activations.size
+    while (left-- > 0 && this.#host.clock.mono() <= until && !this.#host.committer.crowded) {
+      this.#cursor ??= this.#activations.values()
+      const { value, done } = this.#cursor.next()
+      if (done === true) this.#cursor = null
+      else guarded(this.#host.log, 'passivating an actor', () => value.passivate(true))
     }
   }
 
@@ -84,7 +111,10 @@ export class Directory {
   #sweep(): void {
     const share = Math.max(1000, Math.ceil(this.#activations.size / 20))
     this.#cursor ??= this.#activations.values()
+    const until = this.#host.clock.mono() + SLICE_MS
     for (let i = 0; i < share; i++) {
+      // Snapshots of what goes wait in the committer: no more while it has enough, or cannot write.
+      if (this.#host.committer.crowded || this.#host.clock.mono() > until) break
       const { value, done } = this.#cursor.next()
       if (done === true) {
         this.#cursor = null

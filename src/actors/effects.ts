@@ -13,7 +13,9 @@ export interface Effect {
 interface Channel {
   /** Highest number given out. Never falls, or the target would take a new effect for a repeat. */
   last: number
+  /** Contiguous by number, from `head` on. */
   pending: Effect[]
+  head: number
 }
 
 /** [target, last, [seq, type, data][]][] */
@@ -39,34 +41,44 @@ export class Effects {
     const channel = this.#channels.get(to)
     this.refused += refused
     if (channel === undefined) return
-    let count = 0
-    while (count < channel.pending.length && (channel.pending[count] as Effect).seq <= seq) {
-      this.bytes -= (channel.pending[count] as Effect).json.length
-      count++
+    for (let first = channel.pending[channel.head]; first !== undefined && first.seq <= seq; first = channel.pending[channel.head]) {
+      this.bytes -= first.json.length
+      this.pending--
+      channel.head++
     }
-    channel.pending.splice(0, count)
-    this.pending -= count
+    if (channel.head * 2 < channel.pending.length) return
+    channel.pending = channel.pending.slice(channel.head)
+    channel.head = 0
   }
 
   targets(): string[] {
     const targets: string[] = []
-    for (const [to, { pending }] of this.#channels) if (pending.length > 0) targets.push(to)
+    for (const [to, { pending, head }] of this.#channels) if (pending.length > head) targets.push(to)
     return targets
   }
 
-  of(to: string): readonly Effect[] {
-    return this.#channels.get(to)?.pending ?? []
+  /** The oldest undelivered effect to a target. */
+  oldest(to: string): Effect | undefined {
+    const channel = this.#channels.get(to)
+    return channel?.pending[channel.head]
+  }
+
+  /** An undelivered effect by its number. */
+  at(to: string, seq: number): Effect | undefined {
+    const channel = this.#channels.get(to)
+    const first = channel?.pending[channel.head]
+    return first === undefined || seq < first.seq ? undefined : channel?.pending[channel.head + seq - first.seq]
   }
 
   all(): Effect[] {
-    return Array.from(this.#channels.values(), (channel) => channel.pending).flat()
+    return Array.from(this.#channels.values(), ({ pending, head }) => pending.slice(head)).flat()
   }
 
   snapshot(): EffectsSnapshot {
     return Array.from(
       this.#channels,
-      ([to, { last, pending }]) =>
-        [to, last, pending.map(({ seq, type, json }) => [seq, type, JSON.parse(json) as unknown] as const)] as const,
+      ([to, { last, pending, head }]) =>
+        [to, last, pending.slice(head).map(({ seq, type, json }) => [seq, type, JSON.parse(json) as unknown] as const)] as const,
     )
   }
 
@@ -99,7 +111,7 @@ export class Effects {
   #channel(to: string): Channel {
     let channel = this.#channels.get(to)
     if (channel === undefined) {
-      channel = { last: 0, pending: [] }
+      channel = { last: 0, pending: [], head: 0 }
       this.#channels.set(to, channel)
     }
     return channel

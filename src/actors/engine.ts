@@ -35,7 +35,7 @@ import { inspectActivation, type Inspection } from './inspect.ts'
 import { Proofs } from './proofs.ts'
 import { answerQuery, answerTopic } from './reads.ts'
 import { MOVED, ReadRequest, SendRequest } from './requests.ts'
-import { TurnContext } from './turn.ts'
+import { jsonOf, TurnContext } from './turn.ts'
 import { Waker } from './waker.ts'
 
 export type { Inspection } from './inspect.ts'
@@ -88,6 +88,14 @@ export function createEngine(parts: EngineParts): Engine {
   return new ActorEngine(parts)
 }
 
+function encoded({ data, type }: SendCall): string | null {
+  try {
+    return jsonOf(data, type)
+  } catch {
+    return null
+  }
+}
+
 class ActorEngine implements Engine, Host {
   readonly store: Store
   readonly clock: Clock
@@ -110,6 +118,7 @@ class ActorEngine implements Engine, Host {
   readonly #commitIdPrefix: Uint8Array
   #commitIds = 0
   #pendingEvents = 0
+  #pendingBytes = 0
   #life: 'open' | 'draining' | 'dead' = 'open'
 
   constructor(parts: EngineParts) {
@@ -157,7 +166,7 @@ class ActorEngine implements Engine, Host {
       return
     }
     const internal = call.sender.startsWith('actor:')
-    if (!internal && this.#pendingEvents >= this.options.pendingEvents) {
+    if (!internal && (this.#pendingEvents >= this.options.pendingEvents || this.#pendingBytes >= this.options.pendingBytes)) {
       this.counters.overloaded++
       done(fail('overloaded', 'too many events wait on this node: repeat later', { retryAfterMs: 500 }))
       return
@@ -171,9 +180,13 @@ class ActorEngine implements Engine, Host {
       done(activation)
       return
     }
+    const json = encoded(call)
+    const bytes = json?.length ?? 0
     this.#pendingEvents++
-    const request = new SendRequest(this, call, (outcome) => {
+    this.#pendingBytes += bytes
+    const request = new SendRequest(this, call, json, (outcome) => {
       this.#pendingEvents--
+      this.#pendingBytes -= bytes
       done(outcome)
     })
     activation.offer(request, !internal)
@@ -235,7 +248,12 @@ class ActorEngine implements Engine, Host {
     const active = activation !== undefined
     return new Promise((resolve) => {
       this.#read<TopicCall, never>({ actor, topic: '' }, resolve, (request, live) => {
-        request.answer(inspectActivation(live, active) as never)
+        const seen = inspectActivation(live, active)
+        live.gate({
+          released: () => request.answer(seen as never),
+          moved: () => request.moved(),
+          failed: (failure) => request.failed(failure),
+        })
       })
     })
   }
@@ -261,6 +279,8 @@ class ActorEngine implements Engine, Host {
   #activation(id: string): Activation | Failure {
     const known = this.#directory.get(id)
     if (known !== undefined) return known
+    const broken = this.#directory.broken(id)
+    if (broken !== null) return broken
     const parsed = parseActorId(id)
     if ('wrong' in parsed) return fail('invalid', `'${id.slice(0, 64)}': ${parsed.wrong}`)
     const definition = this.#app.byType.get(parsed.type)
@@ -270,8 +290,8 @@ class ActorEngine implements Engine, Host {
     return activation
   }
 
-  retire(activation: Activation, why: Ending): void {
-    this.#directory.remove(activation, why)
+  retire(activation: Activation, why: Ending, failure: Failure | null): void {
+    this.#directory.remove(activation, why, failure)
   }
 
   // ── Life ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -300,10 +320,9 @@ class ActorEngine implements Engine, Host {
     const until = this.clock.mono() + DRAIN_MAX_MS
     await new Promise<void>((resolve) => {
       const step = (): void => {
-        let left = 0
-        for (const activation of this.#directory.all()) if (!activation.passivate(true)) left++
+        this.#directory.passivateSome()
         if (this.#life === 'dead' || this.clock.mono() >= until) resolve()
-        else if (left > 0 || !this.committer.idle) this.clock.after(DRAIN_STEP_MS, step)
+        else if (this.#directory.size > 0 || !this.committer.idle) this.clock.after(DRAIN_STEP_MS, step)
         else resolve()
       }
       step()

@@ -3,7 +3,7 @@
  * Reducers run for the state only; refusals, marks, effects and timers are read from the batches as they were decided.
  */
 import type { Loaded } from '../store/store.ts'
-import { FLAG_CLAIM, hashOf, openBatch, type BatchBody } from './batch.ts'
+import { FLAG_CLAIM, FLAG_CLEAN, hashOf, openBatch, type BatchBody } from './batch.ts'
 import { Dedupe, type DedupeLimits } from './dedupe.ts'
 import type { ActorDefinition } from './define.ts'
 import { Effects } from './effects.ts'
@@ -26,6 +26,8 @@ export interface Folded {
   readonly snapshotBytes: number
   /** The snapshot is of an older version: write a new one (J5). */
   readonly migrated: boolean
+  /** Nothing was answered beyond the newest batch (J9). */
+  readonly clean: boolean
 }
 
 export type FoldOutcome =
@@ -55,12 +57,17 @@ export function fold(loaded: Loaded | null, parts: FoldParts): FoldOutcome {
   let epoch = 0
   let migrated = false
   let snapshotBytes = 0
+  let clean = true
   if (loaded.snapshot !== null) {
     const { snapshot } = loaded
+    // The one record of a 'replace' actor names its own hash, a snapshot that of its batch: a journal is read only in the mode it was written in.
+    const written = loaded.batches.length === 0 && Buffer.from(hashOf(snapshot.bytes)).equals(snapshot.hash) ? 'none' : 'all'
+    if ((written === 'none') !== (definition.history === 'none')) return otherMode(definition, written)
     const opened = openSnapshot(snapshot.bytes, snapshot.pages, definition, parts.limits)
     if (opened.kind === 'broken') return opened
     ;({ n, hash } = snapshot)
     ;({ epoch } = opened.header)
+    clean = (opened.header.flags & FLAG_CLEAN) !== 0
     if (opened.kind === 'empty') memory.journal = opened.journal
     else {
       if (opened.version > definition.version) return { kind: 'newer', version: opened.version }
@@ -69,6 +76,7 @@ export function fold(loaded: Loaded | null, parts: FoldParts): FoldOutcome {
       snapshotBytes = snapshot.bytes.length
     }
   }
+  if (loaded.snapshot === null && definition.history === 'none') return otherMode(definition, 'all')
   let entriesSince = 0
   let bytesSince = 0
   for (const stored of loaded.batches) {
@@ -80,17 +88,38 @@ export function fold(loaded: Loaded | null, parts: FoldParts): FoldOutcome {
     const wrong = foldBatch(memory, opened.body, parts)
     if (wrong !== null) return { kind: 'broken', why: wrong }
     if (opened.header.flags & FLAG_CLAIM) ({ epoch } = opened.header)
+    clean = (opened.header.flags & FLAG_CLEAN) !== 0
     n = stored.n
     hash = hashOf(stored.bytes)
     entriesSince += opened.header.entries
     bytesSince += stored.bytes.length
   }
   if (n !== loaded.n) return { kind: 'again' }
-  return { kind: 'folded', memory, n, hash, ref: loaded.ref, epoch, entriesSince, bytesSince, snapshotBytes, migrated }
+  return { kind: 'folded', memory, n, hash, ref: loaded.ref, epoch, entriesSince, bytesSince, snapshotBytes, migrated, clean }
+}
+
+function otherMode({ type, history }: ActorDefinition, written: string): FoldOutcome {
+  const now = typeof history === 'object' ? 'keep' : history
+  return {
+    kind: 'broken',
+    why: `it was written with history '${written}', and '${type}' now has '${now}': its entries would be lost; give the type a new name, or its old mode`,
+  }
 }
 
 function begun(memory: ActorMemory): Folded {
-  return { kind: 'folded', memory, n: 0, hash: null, ref: 0, epoch: 0, entriesSince: 0, bytesSince: 0, snapshotBytes: 0, migrated: false }
+  return {
+    kind: 'folded',
+    memory,
+    n: 0,
+    hash: null,
+    ref: 0,
+    epoch: 0,
+    entriesSince: 0,
+    bytesSince: 0,
+    snapshotBytes: 0,
+    migrated: false,
+    clean: true,
+  }
 }
 
 /** Applies one batch; returns what is wrong, or null. */
@@ -102,7 +131,7 @@ function foldBatch(memory: ActorMemory, body: BatchBody, parts: FoldParts): stri
     const event = definition.events.get(type)
     if (event === undefined)
       return `offset ${offset}: '${definition.type}' (version ${definition.version}) no longer has the event '${type}'`
-    const outcome = turn.run(definition, event, { id, key, now: at, wall: at, offset, sender }, memory.state, dataOf(recorded))
+    const outcome = turn.run(definition, event, { id, key, now: at, wall: at, offset, sender }, memory.state, dataOf(recorded), true)
     if (outcome.kind !== 'next') {
       const why = outcome.kind === 'threw' ? `threw: ${String(outcome.error)}` : `refused: ${outcome.reason}`
       return `offset ${offset}: the reducer of '${type}' (version ${definition.version}) took this event before and now ${why}`
@@ -135,7 +164,7 @@ export function foldEntries(
   for (const { offset, type, at, json, sender } of entries) {
     const event = definition.events.get(type)
     if (event === undefined) return { wrong: `there is no event '${type}'` }
-    const outcome = turn.run(definition, event, { id, key, now: at, wall: at, offset, sender }, next, dataOf(JSON.parse(json)))
+    const outcome = turn.run(definition, event, { id, key, now: at, wall: at, offset, sender }, next, dataOf(JSON.parse(json)), true)
     if (outcome.kind !== 'next') return { wrong: `offset ${offset}: the reducer of '${type}' is not pure: it took this event before` }
     next = outcome.state
   }

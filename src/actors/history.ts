@@ -12,7 +12,7 @@ export async function readHistory(host: Host, activation: Activation, call: Hist
   const newest = writer.durableOffset
   const { journal } = memory
   const from = Math.max(1, call.from)
-  const limit = Math.min(call.limit, host.options.historyEntries)
+  const limit = Math.max(1, Math.min(call.limit, host.options.historyEntries))
   if (definition.history === 'none' || from > newest) {
     const oldest = definition.history === 'none' ? newest + 1 : 1
     return { ok: true, entries: [], more: false, next: Math.max(from, oldest), oldest, journal }

@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadline.ts'
 import type { Log } from '../base/log.ts'
+import type { Failure } from '../errors.ts'
 import type { Random } from '../base/random.ts'
 import type { Options } from '../options.ts'
 import type { Store } from '../store/store.ts'
@@ -37,7 +38,7 @@ export interface Host {
   newCommitId(): Uint8Array
   newJournal(): string
   /** The activation is over; the next request makes a new one, which claims first if this one was fenced (J2). */
-  retire(activation: Activation, why: Ending): void
+  retire(activation: Activation, why: Ending, failure: Failure | null): void
   /** A send that met a fence: asks again, or answers `moved`. */
   again(request: SendRequest): void
 }

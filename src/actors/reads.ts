@@ -47,6 +47,10 @@ export function answerTopic(
       request.answer(fail('internal', `the view '${call.topic}' failed; the node’s log says more`))
       return
     }
+    if (json !== undefined && json.length > host.options.answerBytes) {
+      request.answer(fail('too_large', `the view has ${json.length} bytes; the limit is ${host.options.answerBytes}`))
+      return
+    }
     const { offset } = memory
     const changed = topic.kind === 'signal' ? (memory.marks?.get(call.topic) ?? 0) : offset
     const state = (): TopicState => ({

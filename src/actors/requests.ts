@@ -20,6 +20,8 @@ export const MOVED: Failure = fail('moved', 'the actor changed owner; repeat und
 
 export class SendRequest implements Task, GateItem, Waiting {
   readonly call: SendCall
+  /** The data as it will be recorded; null if JSON cannot carry it. */
+  readonly json: string | null
   readonly #host: Host
   #done: ((outcome: SendOutcome) => void) | null
   link: DeadlineLink | null = null
@@ -27,9 +29,10 @@ export class SendRequest implements Task, GateItem, Waiting {
   /** Decided in the turn, told at the gate. */
   outcome: SendOutcome = MOVED
 
-  constructor(host: Host, call: SendCall, done: (outcome: SendOutcome) => void) {
+  constructor(host: Host, call: SendCall, json: string | null, done: (outcome: SendOutcome) => void) {
     this.#host = host
     this.call = call
+    this.json = json
     this.#done = done
     host.deadlines.begin(this, call.timeoutMs ?? host.options.sendTimeoutMs)
   }

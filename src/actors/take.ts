@@ -71,11 +71,9 @@ function ofTimer({ timer, notBefore, type, json }: TimerEvent): Taken {
 
 function ofRequest(activation: Activation, host: Host, request: SendRequest): Taken | null {
   const { type, data, sender, source, seq, base, key } = request.call
-  let json: string
-  try {
-    json = jsonOf(data, type)
-  } catch (error) {
-    reject(activation, request, fail('invalid', `the data is not JSON: ${String(error)}`))
+  const { json } = request
+  if (json === null) {
+    reject(activation, request, fail('invalid', 'the data is not JSON'))
     return null
   }
   // Other actors' sends were measured when they were made, and are always taken (D4).

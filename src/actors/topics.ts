@@ -173,6 +173,7 @@ export class Topics {
     for (const [sink, knows] of followed.sinks) {
       if (note.offset <= knows) continue
       this.#host.counters.notes++
+      followed.sinks.set(sink, note.offset)
       guarded(this.#host.log, 'a subscriber', () => sink.note(note))
     }
   }

@@ -45,6 +45,8 @@ export class TurnContext implements ReduceContext {
   readonly #knowsType: (type: string) => boolean
   readonly #eventBytes: number
   #wall = 0
+  /** Folding: what is asked for was decided when the entry was taken, and is read from the batch (J8). */
+  #folding = false
   #definition: ActorDefinition | null = null
   #asks: Asks | null = null
   #random: Random | null = null
@@ -67,7 +69,9 @@ export class TurnContext implements ReduceContext {
     },
     state: unknown,
     data: unknown,
+    folding = false,
   ): TurnOutcome {
+    if (this.#definition !== null) throw new TypeError('a reducer may not call actors: use ctx.send')
     this.id = at.id
     this.type = definition.type
     this.key = at.key
@@ -75,6 +79,7 @@ export class TurnContext implements ReduceContext {
     this.offset = at.offset
     this.sender = at.sender
     this.#wall = at.wall
+    this.#folding = folding
     this.#definition = definition
     this.#asks = null
     this.#random = null
@@ -101,13 +106,16 @@ export class TurnContext implements ReduceContext {
   }
 
   notify(topic: string): void {
-    if (this.#open('notify').topics.get(topic)?.kind !== 'signal')
+    const definition = this.#open('notify')
+    if (this.#folding) return
+    if (definition.topics.get(topic)?.kind !== 'signal')
       throw new TypeError(`ctx.notify: '${topic}' is not a signal topic of '${this.type}'`)
     this.#wanted().notified.push(topic)
   }
 
   send(to: string | ActorRef<unknown>, type: string, data: unknown = null): void {
     this.#open('send')
+    if (this.#folding) return
     const id = typeof to === 'string' ? to : to.id
     const parsed = parseActorId(id)
     if ('wrong' in parsed) throw new TypeError(`ctx.send: '${id}': ${parsed.wrong}`)
@@ -117,6 +125,7 @@ export class TurnContext implements ReduceContext {
 
   schedule(name: string, when: { readonly inMs: number } | { readonly at: number }, type: string, data: unknown = null): void {
     const definition = this.#open('schedule')
+    if (this.#folding) return
     checkTimerName(name)
     if (!definition.events.has(type)) throw new TypeError(`ctx.schedule: '${this.type}' has no event '${type}'`)
     // The alarm goes by the wall clock; the event's time goes on from the entry's, which is ahead of it after the clock went back.
@@ -134,6 +143,7 @@ export class TurnContext implements ReduceContext {
 
   cancel(name: string): void {
     this.#open('cancel')
+    if (this.#folding) return
     checkTimerName(name)
     this.#wanted().timers.push({ name, due: null, notBefore: 0, type: '', json: 'null' })
   }

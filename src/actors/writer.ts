@@ -89,6 +89,8 @@ export class Writer {
   #held = false
   /** Something was answered that no durable batch marked clean covers (J9). */
   unclean = false
+  /** What was read did not end clean: its journal id must not go on (J9). */
+  endedUnclean: boolean = false
 
   constructor(host: Host, owner: WriterOwner) {
     this.#host = host
@@ -108,6 +110,7 @@ export class Writer {
     this.#bytesSince = folded.bytesSince
     this.#snapshotBytes = folded.snapshotBytes
     this.#migrated = folded.migrated
+    this.endedUnclean = !folded.clean && !claimed
     this.proofAt = begunAt
     this.#answered = null
     const hintsLeft = this.#hints.read(owedAt(folded.memory, this.#host.clock.now()), this.epoch === 0 ? 0 : this.n)
@@ -324,7 +327,8 @@ export class Writer {
         return // the committer gives it again (J4)
       case 'refused':
         // After a try of unknown outcome a refusal says nothing of that try: only 'committed' or 'taken' settles it (J4).
-        if (!flight.inDoubt && this.#host.clock.mono() - flight.begunAt >= this.#host.options.storePatienceMs)
+        // Write-behind has answered already: it keeps what it took, and `late` stops new events (J9).
+        if (!this.#writeBehind && !flight.inDoubt && this.#host.clock.mono() - flight.begunAt >= this.#host.options.storePatienceMs)
           this.#owner.failed(
             fail('store_unavailable', 'the store does not take writes now, nothing was recorded: repeat later', { retryAfterMs: 1000 }),
           )
@@ -370,6 +374,7 @@ export class Writer {
     this.#hints.committed(append, flight.owed)
     if (flight.closing && this.#draft === null) this.unclean = false
     for (const item of flight.gate) guarded(this.#host.log, 'an answer', () => item.released())
+    if (!refKnown) return // `lost` follows: what comes next is read anew
     this.#owner.committed(flight)
     this.#schedule()
   }
@@ -394,6 +399,7 @@ export class Writer {
     this.#entriesSince = 0
     this.#bytesSince = 0
     this.#snapshotBytes = snapshot.bytes.length
+    for (const page of pages?.values() ?? []) this.#snapshotBytes += page.length
     this.#migrated = false
     const { history } = this.#owner.definition
     if (typeof history === 'object' && offset > history.keep) this.#host.committer.trim({ actor, belowOffset: offset - history.keep + 1 })

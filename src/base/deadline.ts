@@ -25,9 +25,12 @@ interface DeadlineList {
   last: DeadlineLink | null
 }
 
+const LENGTH_MAX_MS = 24 * 3_600_000
+
 /** Lengths are rounded up to one of few, so that a caller who varies them cannot make a list for each. */
 export function roundedLength(ms: number): number {
-  if (ms <= 10) return 10
+  if (!(ms > 10)) return 10
+  if (ms > LENGTH_MAX_MS) return LENGTH_MAX_MS
   const step = 10 ** Math.max(1, Math.floor(Math.log10(ms)) - 1)
   return Math.ceil(ms / step) * step
 }

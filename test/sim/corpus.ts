@@ -26,5 +26,10 @@ export function remember(failed: readonly RunResult[], asked: { readonly minutes
     const known = rows.some((row) => row.seed === seed && row.minutes === asked.minutes && row.nodes === asked.nodes)
     if (!known) rows.push({ seed, ...asked, property: violation.property })
   }
-  writeFileSync(FILE, `[\n${rows.map((row) => `  ${JSON.stringify(row)}`).join(',\n')}\n]\n`)
+  writeFileSync(FILE, `[\n${rows.map(lineOf).join(',\n')}\n]\n`)
+}
+
+function lineOf(row: CorpusRow): string {
+  const fields = Object.entries(row).map(([name, value]) => `"${name}": ${JSON.stringify(value)}`)
+  return `  { ${fields.join(', ')} }`
 }

@@ -9,6 +9,7 @@
 import { Nemesis } from './nemesis.ts'
 import { checkTimeliness, inspectAll, leaks, unsettled } from './settling.ts'
 import { LAZY_EVERY_MS } from './sim-app.ts'
+import { LATE_ANSWER_MS } from './sim-store.ts'
 import { Sim } from './sim.ts'
 import { drawSwarm, type Asked } from './swarm.ts'
 import type { Violation } from './verdict.ts'
@@ -67,6 +68,8 @@ export async function play(sim: Sim, safetyMs: number): Promise<void> {
 
   for (const client of sim.clients) client.stop()
   nemesis.heal()
+  // Answers that were late when the faults ended are still to come.
+  await world.run(world.nowMs + LATE_ANSWER_MS)
   await until(sim, SETTLE_MS, 'settled', () => unsettled(sim))
 
   for (const follower of sim.followers) follower.held = true

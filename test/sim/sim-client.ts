@@ -6,8 +6,9 @@ import type { SendCall, SendOutcome } from '../../src/actors/calls.ts'
 import { ERRORS } from '../../src/errors.ts'
 import type { Random } from '../../src/base/random.ts'
 import { typeOf } from './sim-app.ts'
-import type { Identity, Op, Query } from './check.ts'
+import type { Identity, Op } from './check.ts'
 import type { Sim } from './sim.ts'
+import { SimReader } from './sim-reader.ts'
 import type { ActionName } from './swarm.ts'
 
 interface Channel {
@@ -30,18 +31,19 @@ export class SimClient {
   readonly name: string
   readonly #sim: Sim
   readonly #random: Random
+  readonly #reader: SimReader
   #session = 1
   #channels = new Map<string, Channel>()
   #mine: Op[] = []
   #asked = 0
   openOps = 0
-  #openQueries = 0
   #stopped = false
 
   constructor(sim: Sim, name: string) {
     this.#sim = sim
     this.name = name
     this.#random = sim.world.random(`client/${name}`)
+    this.#reader = new SimReader(sim, name)
   }
 
   start(): void {
@@ -88,11 +90,11 @@ export class SimClient {
     const actor = this.#pick(swarm.actors)
     switch (action) {
       case 'query':
-        return this.#query(actor)
+        return this.#reader.query(actor, this.#mine.findLast((op) => op.actor === actor && op.answer?.ok === true)?.answer ?? null)
       case 'ghost':
-        return this.#ghost()
+        return this.#reader.ghost()
       case 'history':
-        return this.#history(actor)
+        return this.#reader.history(actor)
       case 'repeat':
         return this.#repeat()
       case 'conflict':
@@ -262,65 +264,5 @@ export class SimClient {
       answeredUs: 0,
     }
     this.#post(op, 0, undefined, () => undefined)
-  }
-
-  #query(actor: string): void {
-    if (this.#openQueries >= 8) return
-    const draw = this.#random.float()
-    const known = this.#mine.findLast((op) => op.actor === actor && op.answer?.ok === true)
-    const atLeast = draw < 0.3 && known?.answer?.ok === true && typeOf(actor).durable ? known.answer.offset : undefined
-    const name = this.#random.float() < 0.1 ? 'ids' : 'sum'
-    const call = { actor, name, args: null, ...(draw > 0.6 && { strict: true }), ...(atLeast !== undefined && { atLeast }) }
-    this.#ask({ actor, call, beganUs: this.#sim.world.nowUs })
-  }
-
-  /** A made-up actor, and made-up names. */
-  #ghost(): void {
-    const actor = `counter/ghost-${this.#asked++}`
-    const name = this.#pick(['sum', 'constructor', '__proto__'])
-    this.#ask({ actor, call: { actor, name, args: null, strict: this.#random.float() < 0.5 }, beganUs: this.#sim.world.nowUs })
-  }
-
-  #ask(query: Query): void {
-    const sim = this.#sim
-    const to = sim.route(query.actor, this.#random, 1)
-    this.#openQueries++
-    let open = true
-    const close = (): void => {
-      if (open) this.#openQueries--
-      open = false
-    }
-    sim.world.after(8000, close)
-    sim.carry(this.#random, () =>
-      sim.reach(to, (life) => {
-        life.engine.query(query.call, (outcome) => {
-          if (!life.alive) return
-          sim.world.note('answer', query.actor, life.id, outcome.ok ? outcome.offset : outcome.code)
-          for (const check of sim.checks) check.answered?.(query, outcome, life)
-          sim.carry(this.#random, () => {
-            close()
-            for (const check of sim.checks) check.queried?.(query, outcome)
-          })
-        })
-        sim.world.settled()
-      }),
-    )
-  }
-
-  #history(actor: string): void {
-    const sim = this.#sim
-    const newest = sim.ledger(actor)?.durableOffset ?? 0
-    const call = { actor, from: 1 + Math.floor(this.#random.float() * newest), limit: 1 + Math.floor(this.#random.float() * 20) }
-    const to = sim.route(actor, this.#random, 1)
-    sim.carry(this.#random, () =>
-      sim.reach(to, (life) => {
-        life.engine.history(call, (outcome) => {
-          if (!life.alive) return
-          sim.world.note('history', actor, life.id, outcome.ok ? outcome.entries.length : outcome.code)
-          if (outcome.ok) for (const check of sim.checks) check.paged?.(call, outcome)
-        })
-        sim.world.settled()
-      }),
-    )
   }
 }

@@ -53,6 +53,9 @@ export const NO_FAULTS: Readonly<StoreFaults> = Object.freeze({
   piecewise: false,
 })
 
+/** An answer of a call comes after this at the latest. */
+export const LATE_ANSWER_MS = 12_000
+
 /** How a handle reaches its data: time, and the node it belongs to. */
 export interface Carrier {
   readonly by: string
@@ -182,7 +185,7 @@ export class SimStore implements Store {
     // Half of the calls have left the node once made; the others wait with it while it is frozen, and die with it.
     const left = this.#random.float() < 0.5
     const out = this.#latency()
-    const back = this.#random.float() < faults.late ? 2000 + 10_000 * this.#random.float() : this.#latency()
+    const back = this.#random.float() < faults.late ? LATE_ANSWER_MS * (0.2 + 0.8 * this.#random.float()) : this.#latency()
     return new Promise((resolve, reject) => {
       const answer = (settle: () => void): void => {
         this.#carrier.later(back, () => {
