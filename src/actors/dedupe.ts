@@ -35,6 +35,7 @@ export type Judgement =
   | { readonly kind: 'hole'; readonly next: number }
 
 interface Source {
+  readonly name: string
   last: number
   usedAt: number
   /** Oldest first; at most `answersKept`. */
@@ -59,6 +60,8 @@ export interface DedupeSnapshot {
 }
 type AnswerTuple = readonly [seq: number, content: number, offset: number, refusal?: readonly [ErrorCode, string, string]]
 
+const MANY = 8
+
 const NEW: Judgement = Object.freeze({ kind: 'new' })
 const OLD: Judgement = Object.freeze({ kind: 'old' })
 const WINDOW: Judgement = Object.freeze({ kind: 'window' })
@@ -70,15 +73,38 @@ export function isActorSource(source: string): boolean {
 
 export class Dedupe {
   readonly #limits: DedupeLimits
-  readonly #sources = new Map<string, Source>()
-  readonly #keys = new Map<string, { usedAt: number; answer: Answer }>()
-  readonly senders: SenderPages
+  /** Few in most actors: an array, searched; from MANY on with an index beside it. Each part is made when it is needed: there may be a million idle actors. */
+  #sources: Source[] = []
+  #index: Map<string, Source> | null = null
+  #keys: Map<string, { usedAt: number; answer: Answer }> | null = null
+  #senders: SenderPages | null
   /** Final refusals of sender actors' numbers, until `base` says that they arrived. */
-  readonly #refusedSenders = new Map<string, Answer[]>()
+  #refusedSenders: Map<string, Answer[]> | null = null
 
-  constructor(limits: DedupeLimits, senders: SenderPages = new SenderPages()) {
+  constructor(limits: DedupeLimits, senders: SenderPages | null = null) {
     this.#limits = limits
-    this.senders = senders
+    this.#senders = senders
+  }
+
+  #source(name: string): Source | undefined {
+    if (this.#index !== null) return this.#index.get(name)
+    for (const source of this.#sources) if (source.name === name) return source
+    return undefined
+  }
+
+  #add(source: Source): void {
+    this.#sources.push(source)
+    if (this.#index !== null) this.#index.set(source.name, source)
+    else if (this.#sources.length >= MANY) this.#index = new Map(this.#sources.map((known) => [known.name, known]))
+  }
+
+  #lastOf(sender: string): number {
+    return this.#senders?.last(sender) ?? 0
+  }
+
+  /** The changed pages of sender actors (D3), once. */
+  takeDirtyPages(): Map<number, Uint8Array> | null {
+    return this.#senders?.takeDirty() ?? null
   }
 
   /**
@@ -87,18 +113,18 @@ export class Dedupe {
    */
   judge(source: string, seq: number, content: number, base: number): Judgement {
     if (seq === 0) {
-      const known = this.#keys.get(source)
+      const known = this.#keys?.get(source)
       if (known === undefined) return NEW
       return known.answer.content === content ? { kind: 'repeat', answer: known.answer } : CONFLICT
     }
     if (isActorSource(source)) {
-      const last = Math.max(this.senders.last(source), base - 1)
+      const last = Math.max(this.#lastOf(source), base - 1)
       if (seq === last + 1) return NEW
       if (seq > last) return { kind: 'hole', next: last + 1 }
-      const refused = this.#refusedSenders.get(source)?.find((answer) => answer.seq === seq)
+      const refused = this.#refusedSenders?.get(source)?.find((answer) => answer.seq === seq)
       return refused === undefined ? OLD : { kind: 'repeat', answer: refused }
     }
-    const known = this.#sources.get(source)
+    const known = this.#source(source)
     if (known === undefined) return seq === base ? NEW : { kind: 'hole', next: base }
     const last = Math.max(known.last, base - 1)
     if (seq === last + 1) return seq - base >= this.#limits.answersKept ? WINDOW : NEW // D1: only the next
@@ -110,26 +136,28 @@ export class Dedupe {
 
   /** The number that is due from a source; `base` if it is not known. */
   next(source: string, base: number): number {
-    if (isActorSource(source)) return Math.max(this.senders.last(source) + 1, base)
-    const known = this.#sources.get(source)
+    if (isActorSource(source)) return Math.max(this.#lastOf(source) + 1, base)
+    const known = this.#source(source)
     return known === undefined ? base : Math.max(known.last + 1, base)
   }
 
   /** Remembers an answer. Answers below `base` are known to have arrived, and are dropped. */
   remember(source: string, answer: Answer, at: number, base = 0): void {
     if (answer.seq === 0) {
+      this.#keys ??= new Map()
       this.#keys.set(source, { usedAt: at, answer })
       if (this.#keys.size > this.#limits.keysKept) this.#forgetOldestKey()
       return
     }
     if (isActorSource(source)) {
-      this.senders.set(source, Math.max(this.senders.last(source), answer.seq))
+      this.#senders ??= new SenderPages()
+      this.#senders.set(source, Math.max(this.#lastOf(source), answer.seq))
       this.#rememberRefusals(source, answer, base)
       return
     }
-    const known = this.#sources.get(source)
+    const known = this.#source(source)
     if (known === undefined) {
-      this.#sources.set(source, { last: answer.seq, usedAt: at, answers: [answer] })
+      this.#add({ name: source, last: answer.seq, usedAt: at, answers: [answer] })
       return
     }
     known.last = Math.max(known.last, answer.seq) // a fold meets a batch's entries before its refusals
@@ -144,40 +172,45 @@ export class Dedupe {
   /** Forgets what was not used for the time stated (D3). Called before a snapshot, so that both stay in step. */
   expire(now: number): void {
     const before = now - this.#limits.dedupeTtlMs
-    for (const [source, { usedAt }] of this.#sources) if (usedAt < before) this.#sources.delete(source)
-    for (const [key, { usedAt }] of this.#keys) {
+    if (this.#sources.some(({ usedAt }) => usedAt < before)) {
+      this.#sources = this.#sources.filter(({ usedAt }) => usedAt >= before)
+      this.#index = this.#sources.length >= MANY ? new Map(this.#sources.map((known) => [known.name, known])) : null
+    }
+    for (const [key, { usedAt }] of this.#keys ?? []) {
       if (usedAt >= before) break // in order of use
-      this.#keys.delete(key)
+      this.#keys?.delete(key)
     }
   }
 
   get empty(): boolean {
-    return this.#sources.size === 0 && this.#keys.size === 0 && this.senders.size === 0
+    return this.#sources.length === 0 && (this.#keys?.size ?? 0) === 0 && this.#senders === null
   }
 
   snapshot(withSenders: boolean): DedupeSnapshot {
     return {
-      ...(this.#refusedSenders.size > 0 && {
+      ...(this.#refusedSenders !== null && {
         r: Array.from(this.#refusedSenders, ([source, answers]) => [source, answers.map(toTuple)] as const),
       }),
-      ...(withSenders && this.senders.size > 0 && { a: this.senders.all() }),
-      s: Array.from(this.#sources, ([source, { last, usedAt, answers }]) => [source, last, usedAt, answers.map(toTuple)] as const),
-      k: Array.from(this.#keys, ([key, { usedAt, answer }]) => [key, usedAt, toTuple(answer)] as const),
+      ...(withSenders && this.#senders !== null && { a: this.#senders.all() }),
+      s: this.#sources.map(({ name, last, usedAt, answers }) => [name, last, usedAt, answers.map(toTuple)] as const),
+      k: Array.from(this.#keys ?? [], ([key, { usedAt, answer }]) => [key, usedAt, toTuple(answer)] as const),
     }
   }
 
   static restore(limits: DedupeLimits, stored: DedupeSnapshot | undefined, pages: ReadonlyMap<number, Uint8Array>): Dedupe | null {
     if (stored === undefined && pages.size === 0) return null
-    const dedupe = new Dedupe(limits, SenderPages.restore(pages))
-    for (const [source, seq] of stored?.a ?? []) dedupe.senders.set(source, seq)
+    const dedupe = new Dedupe(limits, pages.size === 0 ? null : SenderPages.restore(pages))
+    for (const [source, seq] of stored?.a ?? []) (dedupe.#senders ??= new SenderPages()).set(source, seq)
     for (const [source, last, usedAt, answers] of stored?.s ?? [])
-      dedupe.#sources.set(source, { last, usedAt, answers: answers.map(fromTuple) })
-    for (const [source, answers] of stored?.r ?? []) dedupe.#refusedSenders.set(source, answers.map(fromTuple))
-    for (const [key, usedAt, answer] of stored?.k ?? []) dedupe.#keys.set(key, { usedAt, answer: fromTuple(answer) })
+      dedupe.#add({ name: source, last, usedAt, answers: answers.map(fromTuple) })
+    for (const [source, answers] of stored?.r ?? []) (dedupe.#refusedSenders ??= new Map()).set(source, answers.map(fromTuple))
+    for (const [key, usedAt, answer] of stored?.k ?? []) (dedupe.#keys ??= new Map()).set(key, { usedAt, answer: fromTuple(answer) })
     return dedupe
   }
 
   #rememberRefusals(source: string, answer: Answer, base: number): void {
+    if (this.#refusedSenders === null && answer.refusal === null) return
+    this.#refusedSenders ??= new Map()
     const kept = (this.#refusedSenders.get(source) ?? []).filter(({ seq }) => seq >= base)
     if (answer.refusal !== null) kept.push(answer)
     if (kept.length > 0) this.#refusedSenders.set(source, kept)
@@ -185,8 +218,8 @@ export class Dedupe {
   }
 
   #forgetOldestKey(): void {
-    for (const key of this.#keys.keys()) {
-      this.#keys.delete(key)
+    for (const key of this.#keys?.keys() ?? []) {
+      this.#keys?.delete(key)
       return
     }
   }

@@ -180,16 +180,15 @@ class ActorEngine implements Engine, Host {
       done(activation)
       return
     }
-    const json = encoded(call)
-    const bytes = json?.length ?? 0
+    const request = new SendRequest(this, call, encoded(call), done)
     this.#pendingEvents++
-    this.#pendingBytes += bytes
-    const request = new SendRequest(this, call, json, (outcome) => {
-      this.#pendingEvents--
-      this.#pendingBytes -= bytes
-      done(outcome)
-    })
+    this.#pendingBytes += request.json?.length ?? 0
     activation.offer(request, !internal)
+  }
+
+  answered(request: SendRequest): void {
+    this.#pendingEvents--
+    this.#pendingBytes -= request.json?.length ?? 0
   }
 
   again(request: SendRequest): void {

@@ -39,6 +39,8 @@ export interface Host {
   newJournal(): string
   /** The activation is over; the next request makes a new one, which claims first if this one was fenced (J2). */
   retire(activation: Activation, why: Ending, failure: Failure | null): void
+  /** A send was answered: it counts no more among those that wait. */
+  answered(request: SendRequest): void
   /** A send that met a fence: asks again, or answers `moved`. */
   again(request: SendRequest): void
 }

@@ -2,7 +2,7 @@
  * Requests on their way through an activation: each is a task (it waits for the activation, then runs) and a gate item
  * (its answer waits for durability, J7). Each calls its caller back exactly once; after its deadline the rest is silence.
  */
-import type { Waiting, DeadlineLink } from '../base/deadline.ts'
+import type { DeadlineList, Waiting } from '../base/deadline.ts'
 import { fail, type Failure } from '../errors.ts'
 import type { Activation } from './activation.ts'
 import type { SendCall, SendOutcome } from './calls.ts'
@@ -24,7 +24,10 @@ export class SendRequest implements Task, GateItem, Waiting {
   readonly json: string | null
   readonly #host: Host
   #done: ((outcome: SendOutcome) => void) | null
-  link: DeadlineLink | null = null
+  list: DeadlineList | null = null
+  expiresAt: number = 0
+  before: Waiting | null = null
+  after: Waiting | null = null
   attempts = 0
   /** Decided in the turn, told at the gate. */
   outcome: SendOutcome = MOVED
@@ -72,6 +75,7 @@ export class SendRequest implements Task, GateItem, Waiting {
     const done = this.#done
     this.#done = null
     this.#host.deadlines.end(this)
+    this.#host.answered(this)
     done(outcome)
   }
 }
@@ -83,7 +87,10 @@ export class ReadRequest<Call, Outcome> implements Task, Waiting {
   readonly #run: (request: ReadRequest<Call, Outcome>, activation: Activation) => void
   readonly #repeat: (request: ReadRequest<Call, Outcome>) => void
   #done: ((outcome: Outcome | Failure) => void) | null
-  link: DeadlineLink | null = null
+  list: DeadlineList | null = null
+  expiresAt: number = 0
+  before: Waiting | null = null
+  after: Waiting | null = null
   attempts = 0
 
   constructor(

@@ -12,7 +12,7 @@ import { guarded } from '../base/guard.ts'
 import { invariant } from '../base/invariant.ts'
 import { fail, type Failure } from '../errors.ts'
 import type { Append, Hint, Verdict } from '../store/store.ts'
-import { FLAG_CLAIM, FLAG_CLEAN, sealBatch, type SealedBatch } from './batch.ts'
+import { asBuffer, FLAG_CLAIM, FLAG_CLEAN, sealBatch, type SealedBatch } from './batch.ts'
 import type { ActorDefinition } from './define.ts'
 import { Draft, type DraftEntry, type GateItem } from './draft.ts'
 import type { Effect } from './effects.ts'
@@ -66,7 +66,8 @@ export class Writer {
   readonly #owner: WriterOwner
   /** Place, hash and ref of the newest batch known to be durable. */
   n = 0
-  #hash: Uint8Array | null = null
+  /** As Latin-1 text: a tenth of the memory that a small buffer of its own takes. */
+  #hash: string | null = null
   #ref = 0
   durableOffset = 0
   /** Own epoch; 0 while this activation has not claimed. */
@@ -103,7 +104,7 @@ export class Writer {
     this.epoch = claimed ? folded.epoch : 0
     this.n = folded.n
     this.durableOffset = folded.memory.offset
-    this.#hash = folded.hash
+    this.#hash = folded.hash === null ? null : asBuffer(folded.hash).toString('latin1')
     this.#ref = folded.ref
     this.claimedEpoch = folded.epoch
     this.#entriesSince = folded.entriesSince
@@ -267,7 +268,7 @@ export class Writer {
       n,
       epoch: claiming ? n : this.epoch, // J2
       commitId: this.#host.newCommitId(),
-      previous: this.#hash,
+      previous: this.#hash === null ? null : Buffer.from(this.#hash, 'latin1'),
     }
     const entries = draft.entries.length
     const firstOffset = memory.offset - entries + 1
@@ -292,7 +293,7 @@ export class Writer {
       timers: draft.timers,
       offset: memory.offset,
       snapshot,
-      pages: snapshot === null ? null : (memory.dedupe?.senders.takeDirty() ?? null),
+      pages: snapshot === null ? null : (memory.dedupe?.takeDirtyPages() ?? null),
       owed,
       openedAt: draft.begunAt,
       begunAt: this.#host.clock.mono(),
@@ -363,7 +364,7 @@ export class Writer {
     this.#flight = null
     this.n = append.n
     this.durableOffset = flight.offset
-    this.#hash = append.hash
+    this.#hash = asBuffer(append.hash).toString('latin1')
     this.#ref = ref
     this.epoch = flight.epoch
     this.claimedEpoch = flight.epoch
@@ -373,10 +374,20 @@ export class Writer {
     if (flight.snapshot !== null && refKnown) this.#writeSnapshot(append, flight.snapshot, flight.offset, flight.pages)
     this.#hints.committed(append, flight.owed)
     if (flight.closing && this.#draft === null) this.unclean = false
-    for (const item of flight.gate) guarded(this.#host.log, 'an answer', () => item.released())
+    this.#release(flight.gate)
     if (!refKnown) return // `lost` follows: what comes next is read anew
     this.#owner.committed(flight)
     this.#schedule()
+  }
+
+  #release(gate: readonly GateItem[]): void {
+    for (const item of gate) {
+      try {
+        item.released()
+      } catch (error) {
+        this.#host.log.error({ actor: this.#owner.id }, `an answer threw: ${String(error)}`)
+      }
+    }
   }
 
   #writeSnapshot(
@@ -432,11 +443,11 @@ export class Writer {
   snapshotAtEnd(): void {
     if (this.#replaces || this.epoch === 0 || this.#hash === null || this.#entriesSince === 0) return
     const { memory, definition } = this.#owner
-    const hash = this.#hash
+    const hash = Buffer.from(this.#hash, 'latin1')
     const header = { flags: FLAG_CLEAN, n: this.n, epoch: this.epoch, commitId: this.#host.newCommitId(), previous: hash }
     guarded(this.#host.log, `writing the snapshot of ${this.#owner.id}`, () => {
       const snapshot = encodeSnapshot(header, memory, definition.version, this.#host.clock.now(), false)
-      this.#writeSnapshot({ n: this.n, hash }, snapshot, memory.offset, memory.dedupe?.senders.takeDirty() ?? null)
+      this.#writeSnapshot({ n: this.n, hash }, snapshot, memory.offset, memory.dedupe?.takeDirtyPages() ?? null)
     })
   }
 

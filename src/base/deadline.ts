@@ -4,25 +4,18 @@
  */
 import type { Clock } from './clock.ts'
 
-/** Something that waits. `expired` is called at most once, unless `end` was called before. */
+/** Something that waits. `expired` is called at most once, unless `end` was called before. The other fields are Deadlines'. */
 export interface Waiting {
   expired(): void
-  /** Owned by Deadlines. */
-  link: DeadlineLink | null
+  list: DeadlineList | null
+  expiresAt: number
+  before: Waiting | null
+  after: Waiting | null
 }
 
-export interface DeadlineLink {
-  readonly list: DeadlineList
-  readonly at: number
-  readonly waiting: Waiting
-  before: DeadlineLink | null
-  after: DeadlineLink | null
-}
-
-interface DeadlineList {
-  readonly lengthMs: number
-  first: DeadlineLink | null
-  last: DeadlineLink | null
+export interface DeadlineList {
+  first: Waiting | null
+  last: Waiting | null
 }
 
 const LENGTH_MAX_MS = 24 * 3_600_000
@@ -48,25 +41,29 @@ export class Deadlines {
     const lengthMs = roundedLength(ms)
     let list = this.#lists.get(lengthMs)
     if (list === undefined) {
-      list = { lengthMs, first: null, last: null }
+      list = { first: null, last: null }
       this.#lists.set(lengthMs, list)
     }
-    const link: DeadlineLink = { list, at: this.#clock.mono() + lengthMs, waiting, before: list.last, after: null }
-    if (list.last === null) list.first = link
-    else list.last.after = link
-    list.last = link
-    waiting.link = link
-    this.#wake(link.at)
+    waiting.list = list
+    waiting.expiresAt = this.#clock.mono() + lengthMs
+    waiting.before = list.last
+    waiting.after = null
+    if (list.last === null) list.first = waiting
+    else list.last.after = waiting
+    list.last = waiting
+    this.#wake(waiting.expiresAt)
   }
 
   end(waiting: Waiting): void {
-    const { link } = waiting
-    if (link === null) return
-    waiting.link = null
-    if (link.before === null) link.list.first = link.after
-    else link.before.after = link.after
-    if (link.after === null) link.list.last = link.before
-    else link.after.before = link.before
+    const { list, before, after } = waiting
+    if (list === null) return
+    if (before === null) list.first = after
+    else before.after = after
+    if (after === null) list.last = before
+    else after.before = before
+    waiting.list = null
+    waiting.before = null
+    waiting.after = null
   }
 
   #wake(at: number): void {
@@ -80,12 +77,12 @@ export class Deadlines {
     const now = this.#clock.mono()
     let next = Infinity
     for (const list of this.#lists.values()) {
-      while (list.first !== null && list.first.at <= now) {
-        const { waiting } = list.first
+      while (list.first !== null && list.first.expiresAt <= now) {
+        const waiting = list.first
         this.end(waiting)
         waiting.expired()
       }
-      if (list.first !== null) next = Math.min(next, list.first.at)
+      if (list.first !== null) next = Math.min(next, list.first.expiresAt)
     }
     if (next < Infinity) this.#wake(next)
   }
