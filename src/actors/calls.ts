@@ -16,7 +16,7 @@ export interface SendCall {
   readonly source?: string
   /** 1, 2, 3 … per (source, actor). */
   readonly seq?: number
-  /** The sender's oldest number without a final answer (D3), at most `answersKept` below `seq`; default 1. */
+  /** The sender's oldest number without a final answer (D3): its answers below are dropped. Absent: the last `answersKept` are kept. */
   readonly base?: number
   /** Idempotency key, qualified by `sub`. */
   readonly key?: string

@@ -61,6 +61,8 @@ export interface DedupeSnapshot {
 type AnswerTuple = readonly [seq: number, content: number, offset: number, refusal?: readonly [ErrorCode, string, string]]
 
 const MANY = 8
+/** A source that says its `base` may have so many times `answersKept` unanswered: each of them can be asked again, and is kept for that. */
+const WINDOWS = 16
 
 const NEW: Judgement = Object.freeze({ kind: 'new' })
 const OLD: Judgement = Object.freeze({ kind: 'old' })
@@ -108,7 +110,7 @@ export class Dedupe {
   }
 
   /**
-   * Whether (source, seq) or a key (seq 0) is new. `base`: all below it was finally answered, by an owner whose answer may have been
+   * Whether (source, seq) or a key (seq 0) is new. `base` (0: not said): all below it was finally answered, by an owner whose answer may have been
    * lost with its memory (write-behind, J9) or forgotten (D3); so the number due is never below it.
    */
   judge(source: string, seq: number, content: number, base: number): Judgement {
@@ -125,9 +127,9 @@ export class Dedupe {
       return refused === undefined ? OLD : { kind: 'repeat', answer: refused }
     }
     const known = this.#source(source)
-    if (known === undefined) return seq === base ? NEW : { kind: 'hole', next: base }
+    if (known === undefined) return seq === Math.max(1, base) ? NEW : { kind: 'hole', next: Math.max(1, base) }
     const last = Math.max(known.last, base - 1)
-    if (seq === last + 1) return seq - base >= this.#limits.answersKept ? WINDOW : NEW // D1: only the next
+    if (seq === last + 1) return base > 0 && seq - base >= this.#limits.answersKept * WINDOWS ? WINDOW : NEW // D1: only the next
     if (seq > last) return { kind: 'hole', next: last + 1 }
     const answer = known.answers.find((kept) => kept.seq === seq)
     if (answer === undefined) return OLD
@@ -138,7 +140,7 @@ export class Dedupe {
   next(source: string, base: number): number {
     if (isActorSource(source)) return Math.max(this.#lastOf(source) + 1, base)
     const known = this.#source(source)
-    return known === undefined ? base : Math.max(known.last + 1, base)
+    return known === undefined ? Math.max(1, base) : Math.max(known.last + 1, base)
   }
 
   /** Remembers an answer. Answers below `base` are known to have arrived, and are dropped. */
@@ -164,7 +166,7 @@ export class Dedupe {
     known.usedAt = at
     const { answers } = known
     answers.push(answer)
-    let drop = Math.max(0, answers.length - this.#limits.answersKept)
+    let drop = Math.max(0, answers.length - this.#limits.answersKept * (base > 0 ? WINDOWS : 1))
     while (drop < answers.length - 1 && (answers[drop] as Answer).seq < base) drop++
     if (drop > 0) answers.splice(0, drop)
   }

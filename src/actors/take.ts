@@ -83,7 +83,7 @@ function ofRequest(activation: Activation, host: Host, request: SendRequest): Ta
   }
   if (source !== undefined && seq !== undefined) {
     const content = contentOf(type, json)
-    return { type, data, json, sender, source, seq, base: Math.min(base ?? 1, seq), content, notBefore: 0, request }
+    return { type, data, json, sender, source, seq, base: Math.min(base ?? 0, seq), content, notBefore: 0, request }
   }
   if (key !== undefined)
     return { type, data, json, sender, source: key, seq: 0, base: 0, content: contentOf(type, json), notBefore: 0, request }
@@ -282,7 +282,7 @@ function refusalFailure({ code, message, reason }: FinalRefusal, next: number | 
 function reject(activation: Activation, request: SendRequest, failure: Failure): void {
   const { source, seq, base } = request.call
   if (source === undefined || seq === undefined) request.answer(failure)
-  else request.answer({ ...failure, next: activation.memory.dedupe?.next(source, base ?? 1) ?? base ?? 1 })
+  else request.answer({ ...failure, next: activation.memory.dedupe?.next(source, base ?? 0) ?? Math.max(1, base ?? 0) })
 }
 
 function remember(activation: Activation, host: Host, { source, base }: Taken, answer: Answer, at: number): void {
