@@ -80,10 +80,10 @@ export const OPTIONS: Readonly<Record<OptionName, OptionRow>> = Object.freeze({
     'Debounce window of a signal or view that names none: at most one notification in it, the last always goes out (D7).',
   ),
   wakeScanMs: row(500, 10, MINUTE, 'How often the store is asked for actors that owe something: due timers, undelivered sends (D5).'),
-  wakeBatch: row(256, 1, 10_000, 'Actors woken by one such scan.'),
+  wakeBatch: row(32, 1, 10_000, 'Actors woken at once; more due ones follow when these are read, and as long again later.'),
   historyEntries: row(300, 1, 10_000, 'Entries of one history answer at most.'),
   // Connections
-  connections: row(100_000, 1, 10_000_000, 'Sockets of one node; more are answered `bye 3504` and beyond twice this refused.'),
+  connections: row(100_000, 1, 10_000_000, 'Sockets of one node; more are answered `bye 3013` and beyond twice this refused.'),
   connectTimeoutMs: row(10 * SECOND, 10, 10 * MINUTE, 'A socket that has not sent `connect` by then is closed with 3502.'),
   earlyFrames: row(32, 1, 10_000, 'Frames that may wait while a `connect` is being answered.'),
   earlyBytes: row(64 * KIB, KIB, 16 * MIB, 'The same in bytes.'),

@@ -93,6 +93,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
     this.#life = 'loading'
     const begunAt = this.#host.clock.mono()
     const attempt = ++this.#attempt
+    this.#host.reading.count++
     const limit = this.#host.clock.after(this.#host.options.activationTimeoutMs, () => {
       if (attempt === this.#attempt) this.#unreadable(new Error('the store did not answer in time'))
     })
@@ -101,10 +102,12 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
     read.then(
       (loaded) => {
         limit.cancel()
+        this.#host.reading.count--
         if (attempt === this.#attempt) this.#loaded(loaded, claim, begunAt, tries)
       },
       (error: unknown) => {
         limit.cancel()
+        this.#host.reading.count--
         if (attempt === this.#attempt) this.#unreadable(error)
       },
     )

@@ -107,6 +107,7 @@ class ActorEngine implements Engine, Host {
   readonly firstJournal: string
   readonly turn: TurnContext
   readonly counters: Counters = new Counters()
+  readonly reading: { count: number } = { count: 0 }
   readonly deadlines: Deadlines
   readonly committer: Committer
   readonly alarms: Alarms

@@ -31,6 +31,8 @@ export interface Host {
   readonly proofs: Proofs
   readonly deadlines: Deadlines
   readonly counters: Counters
+  /** Activations that are being read from the store now. */
+  readonly reading: { count: number }
   /** The engine was killed: nothing may happen any more. */
   readonly dead: boolean
   /** Journal id of actors that never had one: the store's. */

@@ -7,6 +7,7 @@ import type { Host } from './host.ts'
 
 /** A hint that woke its actor and is still there rests for this long, so that a broken actor is not tried all the time. */
 const REST_MS = 5_000
+const LOOK_MS = 5
 const RESTING_MAX = 100_000
 
 export class Waker {
@@ -42,7 +43,8 @@ export class Waker {
         for (const own of byActor(hints).values()) if (this.#rested(own, now)) for (const hint of own) this.#wake(hint)
         // A full page: there are more behind it. Otherwise begin again from the front, where new ones may have come.
         this.#after = hints.length < wakeBatch ? undefined : hints.at(-1)
-        this.#later(this.#after === undefined ? this.#host.options.wakeScanMs : 1)
+        if (this.#after === undefined) this.#later(this.#host.options.wakeScanMs)
+        else this.#whenLoaded(now)
       },
       () => this.#later(this.#host.options.wakeScanMs),
     )
@@ -61,6 +63,15 @@ export class Waker {
       this.#resting.delete(oldest)
     }
     return true
+  }
+
+  /** After a crash many actors owe something at once: the next page waits for this one, and as long again, so that clients are served between. */
+  #whenLoaded(begunAt: number): void {
+    this.#host.clock.after(LOOK_MS, () => {
+      if (!this.#running || this.#host.dead) return
+      if (this.#host.reading.count > 0) this.#whenLoaded(begunAt)
+      else this.#later(Math.min(this.#host.options.wakeScanMs, this.#host.clock.mono() - begunAt))
+    })
   }
 
   #later(ms: number): void {

@@ -32,12 +32,10 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'J3',
     name: 'batches do not name the one before',
     file: 'actors/writer.ts',
-    find: `      commitId: this.#host.newCommitId(),
-      previous: this.#hash,
+    find: `      previous: this.#hash === null ? null : Buffer.from(this.#hash, 'latin1'),
     }
     const entries`,
-    replace: `      commitId: this.#host.newCommitId(),
-      previous: null,
+    replace: `      previous: null,
     }
     const entries`,
   },
@@ -142,7 +140,7 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'D1',
     name: 'any greater number is taken',
     file: 'actors/dedupe.ts',
-    find: `    if (seq === last + 1) return seq - base >= this.#limits.answersKept ? WINDOW : NEW // D1: only the next`,
+    find: `    if (seq === last + 1) return base > 0 && seq - base >= this.#limits.answersKept * WINDOWS ? WINDOW : NEW // D1: only the next`,
     replace: `    if (seq > last) return NEW`,
   },
   {
@@ -172,15 +170,15 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'D3',
     name: 'the sender’s base is ignored',
     file: 'actors/dedupe.ts',
-    find: `if (known === undefined) return seq === base ? NEW : { kind: 'hole', next: base }`,
-    replace: `if (known === undefined) return seq === 1 ? NEW : { kind: 'hole', next: 1 }`,
+    find: `    if (known === undefined) return seq === Math.max(1, base) ? NEW : { kind: 'hole', next: Math.max(1, base) }`,
+    replace: `    if (known === undefined) return seq === 1 ? NEW : { kind: 'hole', next: 1 }`,
   },
   {
     rule: 'D3',
     name: 'the numbers of sender actors are not restored',
     file: 'actors/dedupe.ts',
-    find: `new Dedupe(limits, SenderPages.restore(pages))`,
-    replace: `new Dedupe(limits)`,
+    find: `pages.size === 0 ? null : SenderPages.restore(pages)`,
+    replace: `null`,
   },
   {
     rule: 'D4',
