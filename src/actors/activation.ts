@@ -27,8 +27,10 @@ import type { Host } from './host.ts'
 import type { ActorMemory, Timer } from './memory.ts'
 import type { SendRequest, Task } from './requests.ts'
 import { takeEvent } from './take.ts'
+import { cancelAlarms, ringTimer } from './timers.ts'
 import { Topics, type TopicOwner } from './topics.ts'
-import { Writer, type Flight, type WriterOwner } from './writer.ts'
+import type { Flight } from './sealing.ts'
+import { Writer, type WriterOwner } from './writer.ts'
 
 /** How an activation ended, for who makes the next one. */
 export type Ending = 'fenced' | 'passivated' | 'broken' | 'other'
@@ -148,7 +150,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
    * at another offset they missed some: they must subscribe again (D8).
    */
   #replaced(by: ActorMemory): void {
-    for (const timer of this.memory.timers?.values() ?? []) this.#host.alarms.cancel(timer)
+    cancelAlarms(this.#host, this.memory)
     if (this.memory.journal !== by.journal || this.memory.offset !== by.offset) this.#endTopics()
   }
 
@@ -178,7 +180,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
         this.#mailbox = null
         return
       }
-      task.run(this)
+      guarded(this.#host.log, 'a request', () => task.run(this))
     }
   }
 
@@ -229,21 +231,9 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
     return true
   }
 
-  /** A durable timer's time has come. Its event is taken and the timer is gone in the same batch: it applies once. */
+  /** A durable timer's time has come (timers.ts). */
   ring(name: string, timer: Timer): void {
-    const due = (): boolean => !this.#host.dead && !this.#is('dead') && this.memory.timers?.get(name) === timer
-    if (!due()) return
-    const task: Task = {
-      run: () => {
-        if (!due() || this.#mustClaimFirst(task)) return
-        this.#host.counters.timersFired++
-        this.dropTimer(name)
-        takeEvent(this, this.#host, { timer: name, notBefore: timer.notBefore, type: timer.type, json: timer.json })
-      },
-      moved: () => undefined, // whoever owns the actor next has the timer
-      failed: () => undefined,
-    }
-    this.offer(task, false)
+    ringTimer(this.#host, this, name, timer, (task) => this.#mustClaimFirst(task))
   }
 
   /** An entry is in the memory and in the draft. Write-behind shows it at once (J9). */
@@ -253,23 +243,6 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
     this.writer.unclean = true
     this.writer.bound()
     this.#topics?.durable([entry], marks)
-  }
-
-  setTimer(name: string, timer: Timer): void {
-    this.memory.timers ??= new Map()
-    this.#cancelAlarm(name)
-    this.memory.timers.set(name, timer)
-    this.writer.draft.timer(name, timer)
-  }
-
-  dropTimer(name: string): void {
-    this.#cancelAlarm(name)
-    if (this.memory.timers?.delete(name) === true) this.writer.draft.timer(name, null)
-  }
-
-  #cancelAlarm(name: string): void {
-    const timer = this.memory.timers?.get(name)
-    if (timer !== undefined) this.#host.alarms.cancel(timer)
   }
 
   /**
@@ -444,7 +417,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
     const { inFlight, open } = this.writer.abandon()
     const waiting = this.#mailbox?.drain() ?? []
     this.#mailbox = null
-    for (const timer of this.memory.timers?.values() ?? []) this.#host.alarms.cancel(timer)
+    cancelAlarms(this.#host, this.memory)
     this.#host.delivery.forget(this)
     this.#host.retire(this, why, failure)
     const tell = (item: GateItem | Task, certain: boolean): void =>

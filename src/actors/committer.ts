@@ -14,9 +14,6 @@ import { StoreError } from '../store/store.ts'
 import type { Host } from './host.ts'
 
 const RETRY_MAX_MS = 2000
-/** So many failures in a row are the store's, not one batch's. */
-const SOLO_TRIES = 4
-
 /** An activation, as the committer sees it. */
 export interface Committable {
   /** The batch to append: the one in flight again, or the draft, sealed now; null for nothing (any more). */
@@ -64,9 +61,9 @@ export class Committer {
     this.#schedule()
   }
 
-  /** Snapshots enough wait, or the store takes none: nothing more should be passivated now. */
+  /** Snapshots enough wait: nothing more should be passivated now. */
   get crowded(): boolean {
-    return this.#snapshotBytes >= this.#host.options.commitBytes || this.#failingSince !== null
+    return this.#snapshotBytes >= this.#host.options.commitBytes
   }
 
   /** How long the store has been failing, ms; 0 when it is well. */
@@ -184,33 +181,29 @@ export class Committer {
     if (members.length > 0) for (const write of group.snapshots) this.snapshot(write)
     if (members.length > 0) this.#drops.push(...group.dropHints)
     if (members.length > 0) this.#trims.push(...group.trims)
-    const alone = members.length === 1 && this.#failures > 1
-    if (members.length > 1 && this.#failures <= SOLO_TRIES) for (const member of members) this.#suspects.add(member)
-    if (this.#failures > SOLO_TRIES) this.#noSuspects() // it is the store, not one of them
+    const alone = members.length === 1
+    if (!alone) for (const member of members) this.#suspects.add(member)
     const wait = backoffMs(this.#failures, this.#host.options.storeRetryMs, RETRY_MAX_MS, this.#host.random)
     // #busy stays: nothing new is tried during the back-off.
     this.#host.clock.after(wait, () => {
       this.#busy = false
-      if (alone && this.#suspects.size > 0) for (const member of members) this.#retryLater(member)
-      else for (const member of members) if (!this.#suspects.has(member)) this.#dirty.add(member)
+      if (alone) for (const member of members) this.#retryLater(member)
       this.#next()
     })
     for (const member of members) guarded(this.#host.log, 'taking a verdict', () => member.verdict(outcome, 0))
   }
 
-  #noSuspects(): void {
-    for (const member of this.#suspects) this.#dirty.add(member)
-    this.#suspects.clear()
-  }
-
+  /** What failed alone is tried again alone: it never spoils a group. */
   #retryLater(member: Committable): void {
-    this.#host.clock.after(backoffMs(++this.#failures, this.#host.options.storeRetryMs, RETRY_MAX_MS, this.#host.random), () =>
-      this.mark(member),
-    )
+    const wait = backoffMs(++this.#failures, this.#host.options.storeRetryMs, RETRY_MAX_MS, this.#host.random)
+    this.#host.clock.after(wait, () => {
+      if (this.#host.dead) return
+      this.#suspects.add(member)
+      this.#schedule()
+    })
   }
 
   #next(): void {
     if (!this.#quiet()) this.#schedule()
-    else this.#failingSince = null // nothing is left that could fail: the next to come finds out
   }
 }

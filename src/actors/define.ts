@@ -292,6 +292,7 @@ export interface AppOptions<Actors extends ActorTypes> {
 
 /** What an app's own routes can use. Sends and queries run as `service:app`, without `authorize`. */
 export interface AppTools {
+  /** `data` is taken as `JSON.stringify` writes it, or is bytes (Uint8Array); what that cannot write rejects with `invalid`. */
   send(
     actor: string,
     type: string,

@@ -113,8 +113,8 @@ export class Directory {
     this.#cursor ??= this.#activations.values()
     const until = this.#host.clock.mono() + SLICE_MS
     for (let i = 0; i < share; i++) {
-      // Snapshots of what goes wait in the committer: no more while it has enough, or cannot write.
-      if (this.#host.committer.crowded || this.#host.clock.mono() > until) break
+      // Snapshots of what goes wait in the committer: no more while it has enough; one, to find out, while the store fails.
+      if (this.#host.committer.crowded || (i > 0 && this.#host.committer.failingMs() > 0) || this.#host.clock.mono() > until) break
       const { value, done } = this.#cursor.next()
       if (done === true) {
         this.#cursor = null

@@ -81,6 +81,7 @@ const MOVES_MAX = 5
 const STOPPING = fail('unavailable', 'this node is stopping: repeat, here or elsewhere', { retryAfterMs: 500 })
 /** With the store failing for this long, sends are answered at once. */
 const STORE_DOWN_MS = 3000
+const PROBE_MS = 1000
 const DRAIN_STEP_MS = 5
 const DRAIN_MAX_MS = 20_000
 
@@ -120,6 +121,7 @@ class ActorEngine implements Engine, Host {
   #commitIds = 0
   #pendingEvents = 0
   #pendingBytes = 0
+  #probedAt = -Infinity
   #life: 'open' | 'draining' | 'dead' = 'open'
 
   constructor(parts: EngineParts) {
@@ -134,7 +136,7 @@ class ActorEngine implements Engine, Host {
     this.firstJournal = parts.storeId
     this.turn = new TurnContext((type) => parts.app.byType.has(type), parts.options.eventBytes)
     this.#commitIdPrefix = parts.random.bytes(10)
-    this.deadlines = new Deadlines(parts.clock)
+    this.deadlines = new Deadlines(parts.clock, parts.log)
     this.committer = new Committer(this)
     this.alarms = new Alarms(parts.clock, parts.log)
     this.proofs = new Proofs(this)
@@ -172,7 +174,7 @@ class ActorEngine implements Engine, Host {
       done(fail('overloaded', 'too many events wait on this node: repeat later', { retryAfterMs: 500 }))
       return
     }
-    if (this.committer.failingMs() > STORE_DOWN_MS) {
+    if (this.committer.failingMs() > STORE_DOWN_MS && !this.#probes()) {
       done(fail('store_unavailable', 'the store does not take writes now, nothing was recorded: repeat later', { retryAfterMs: 1000 }))
       return
     }
@@ -185,6 +187,14 @@ class ActorEngine implements Engine, Host {
     this.#pendingEvents++
     this.#pendingBytes += request.json?.length ?? 0
     activation.offer(request, !internal)
+  }
+
+  /** While the store fails one send a second is let through: how else would it be found well again? */
+  #probes(): boolean {
+    const now = this.clock.mono()
+    if (now - this.#probedAt < PROBE_MS) return false
+    this.#probedAt = now
+    return true
   }
 
   answered(request: SendRequest): void {

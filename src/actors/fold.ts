@@ -12,6 +12,9 @@ import { openSnapshot } from './snapshot.ts'
 import { dataOf, type TurnContext } from './turn.ts'
 import type { ErrorCode } from '../errors.ts'
 
+/** What a source says of its `base` is not recorded: folding keeps every answer that it may still ask for (D3). */
+const KEEP_ALL = 1
+
 export interface Folded {
   readonly kind: 'folded'
   readonly memory: ActorMemory
@@ -140,7 +143,7 @@ function foldBatch(memory: ActorMemory, body: BatchBody, parts: FoldParts): stri
     memory.offset = offset
     memory.lastAt = at
     if (source !== undefined)
-      dedupeOf(memory, parts.limits).remember(source, { seq: seq ?? 0, content: content ?? 0, offset, refusal: null }, at)
+      dedupeOf(memory, parts.limits).remember(source, { seq: seq ?? 0, content: content ?? 0, offset, refusal: null }, at, KEEP_ALL)
   }
   for (const [source, seq, content, code, message, reason, at] of body.r ?? [])
     dedupeOf(memory, parts.limits).remember(source, { seq, content, offset: 0, refusal: { code: code as ErrorCode, message, reason } }, at)

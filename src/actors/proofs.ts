@@ -2,6 +2,7 @@
  * Read proofs (DESIGN D11): the store's word on an actor's newest place, asked for many actors at once,
  * at the end of the turn of the event loop in which they were wanted.
  */
+import { guarded } from '../base/guard.ts'
 import type { Host } from './host.ts'
 
 /** The newest place and when the question began (monotonic), or null when the store did not answer. */
@@ -37,7 +38,7 @@ export class Proofs {
       let i = 0
       for (const waiting of wanted.values()) {
         const n = places?.[i++]
-        for (const then of waiting) then(n === undefined ? null : { n, begunAt })
+        for (const then of waiting) guarded(this.#host.log, 'a proof', () => then(n === undefined ? null : { n, begunAt }))
       }
     }
     this.#host.store.newest([...wanted.keys()]).then(answer, () => answer(null))

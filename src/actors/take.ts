@@ -9,6 +9,7 @@ import type { EventDefinition } from './define.ts'
 import { Effects } from './effects.ts'
 import type { Host } from './host.ts'
 import type { SendRequest } from './requests.ts'
+import { dropTimer, setTimer } from './timers.ts'
 import { contentOf, dataOf, jsonOf, type Asks } from './turn.ts'
 
 /** A timer of the actor itself. */
@@ -234,7 +235,7 @@ function record(activation: Activation, host: Host, taken: Taken, state: unknown
   const entry = { offset, type: taken.type, at, json: taken.json, sender: taken.sender }
   draft.entry(entry, taken.source, taken.seq, taken.content)
   remember(activation, host, taken, { seq: taken.seq, content: taken.content, offset, refusal: null }, at)
-  const marks = asks === null ? null : grant(activation, asks, offset)
+  const marks = asks === null ? null : grant(activation, host, asks, offset)
   host.counters.events++
   activation.tookEntry(entry, marks)
   const { request } = taken
@@ -244,7 +245,7 @@ function record(activation: Activation, host: Host, taken: Taken, state: unknown
 }
 
 /** Does what the turn asked for; returns the topics it marked. */
-function grant(activation: Activation, asks: Asks, offset: number): ReadonlyMap<string, number> {
+function grant(activation: Activation, host: Host, asks: Asks, offset: number): ReadonlyMap<string, number> {
   const { memory, writer } = activation
   for (const topic of asks.notified) {
     ;(memory.marks ??= new Map()).set(topic, offset)
@@ -252,8 +253,8 @@ function grant(activation: Activation, asks: Asks, offset: number): ReadonlyMap<
   }
   for (const { to, type, json } of asks.sends) writer.draft.effect((memory.effects ??= new Effects()).begin(to, type, json))
   for (const { name, due, notBefore, type, json } of asks.timers) {
-    if (due === null) activation.dropTimer(name)
-    else activation.setTimer(name, { due, notBefore, type, json })
+    if (due === null) dropTimer(host, activation, name)
+    else setTimer(host, activation, name, { due, notBefore, type, json })
   }
   return new Map(asks.notified.map((topic) => [topic, offset]))
 }

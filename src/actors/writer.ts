@@ -12,15 +12,16 @@ import { guarded } from '../base/guard.ts'
 import { invariant } from '../base/invariant.ts'
 import { fail, type Failure } from '../errors.ts'
 import type { Append, Hint, Verdict } from '../store/store.ts'
-import { asBuffer, FLAG_CLAIM, FLAG_CLEAN, sealBatch, type SealedBatch } from './batch.ts'
+import { asBuffer, FLAG_CLEAN, type SealedBatch } from './batch.ts'
 import type { ActorDefinition } from './define.ts'
 import { Draft, type DraftEntry, type GateItem } from './draft.ts'
 import type { Effect } from './effects.ts'
 import type { Folded } from './fold.ts'
 import { Hints } from './hints.ts'
 import type { Host } from './host.ts'
-import { owedAt, type ActorMemory, type Timer } from './memory.ts'
-import { encodeSnapshot, type SnapshotHeader } from './snapshot.ts'
+import { owedAt, type ActorMemory } from './memory.ts'
+import { sealDraft, type Flight } from './sealing.ts'
+import { encodeSnapshot } from './snapshot.ts'
 
 /** The activation, as its writer sees it. */
 export interface WriterOwner {
@@ -35,28 +36,6 @@ export interface WriterOwner {
   lost(): void
   /** The store certainly did not take the batch, for longer than patience. */
   failed(failure: Failure): void
-}
-
-export interface Flight {
-  readonly append: Append
-  readonly epoch: number
-  readonly gate: GateItem[]
-  readonly entries: readonly DraftEntry[]
-  readonly marks: ReadonlyMap<string, number> | null
-  readonly effects: readonly Effect[] | null
-  readonly timers: ReadonlyMap<string, Timer | null> | null
-  /** The memory's newest offset when it was sealed. */
-  readonly offset: number
-  readonly snapshot: SealedBatch | null
-  readonly pages: ReadonlyMap<number, Uint8Array> | null
-  /** When the actor must wake, as of this batch; null for never. */
-  readonly owed: number | null
-  /** When its first entry was taken, and when it was sealed; monotonic. */
-  readonly openedAt: number
-  readonly begunAt: number
-  readonly closing: boolean
-  /** Some try of it had an unknown outcome: it may be applied, even later. */
-  inDoubt: boolean
 }
 
 type AnsweredEffects = Map<string, { seq: number; refused: number }>
@@ -259,47 +238,15 @@ export class Writer {
   #sealed(draft: Draft): Flight {
     for (const [to, { seq, refused }] of this.#answered ?? []) draft.done(to, seq, refused)
     this.#answered = null
-    const { id, memory, definition } = this.#owner
-    const n = this.n + 1
-    const claiming = this.epoch === 0
-    const clean = !this.#writeBehind || this.#closing
-    const header: SnapshotHeader = {
-      flags: (claiming ? FLAG_CLAIM : 0) | (clean ? FLAG_CLEAN : 0),
-      n,
-      epoch: claiming ? n : this.epoch, // J2
-      commitId: this.#host.newCommitId(),
-      previous: this.#hash === null ? null : Buffer.from(this.#hash, 'latin1'),
-    }
-    const entries = draft.entries.length
-    const firstOffset = memory.offset - entries + 1
-    const now = this.#host.clock.now()
-    const sealed = this.#replaces
-      ? encodeSnapshot(header, memory, definition.version, now, true)
-      : sealBatch({ ...header, firstOffset, entries }, draft.body(claiming ? this.#host.owner : null, n === 1 ? memory.journal : null))
-    const snapshot = this.#snapshotDue(entries, sealed.bytes.length)
-      ? encodeSnapshot({ ...header, previous: sealed.hash }, memory, definition.version, now, false)
-      : null
-    const owed = owedAt(memory, now)
-    const mode = this.#replaces ? 'replace' : 'append'
-    const { commitId } = header
-    const hintDue = this.#hints.neededFor(owed, this.#closing)
-    return {
-      append: { actor: id, n, commitId, bytes: sealed.bytes, hash: sealed.hash, firstOffset, entries, mode, prevRef: this.#ref, hintDue },
-      epoch: header.epoch,
-      gate: draft.gate,
-      entries: draft.entries,
-      marks: draft.marks,
-      effects: draft.effects,
-      timers: draft.timers,
-      offset: memory.offset,
-      snapshot,
-      pages: snapshot === null ? null : (memory.dedupe?.takeDirtyPages() ?? null),
-      owed,
-      openedAt: draft.begunAt,
-      begunAt: this.#host.clock.mono(),
+    return sealDraft(this.#host, this.#owner, draft, {
+      n: this.n + 1,
+      hash: this.#hash,
+      ref: this.#ref,
+      epoch: this.epoch,
       closing: this.#closing,
-      inDoubt: false,
-    }
+      hints: this.#hints,
+      snapshotDue: (entries, bytes) => this.#snapshotDue(entries, bytes),
+    })
   }
 
   /** J5, with large snapshots written less often, so that writing them stays in proportion to what came since. */

@@ -3,6 +3,8 @@
  * doubly linked list and the whole has one timer. O(1) to begin and to end a wait; no timer object per request.
  */
 import type { Clock } from './clock.ts'
+import { guarded } from './guard.ts'
+import { silentLog, type Log } from './log.ts'
 
 /** Something that waits. `expired` is called at most once, unless `end` was called before. The other fields are Deadlines'. */
 export interface Waiting {
@@ -30,11 +32,13 @@ export function roundedLength(ms: number): number {
 
 export class Deadlines {
   readonly #clock: Clock
+  readonly #log: Log
   readonly #lists = new Map<number, DeadlineList>()
   #wakeAt = Infinity
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, log: Log = silentLog) {
     this.#clock = clock
+    this.#log = log
   }
 
   begin(waiting: Waiting, ms: number): void {
@@ -80,7 +84,7 @@ export class Deadlines {
       while (list.first !== null && list.first.expiresAt <= now) {
         const waiting = list.first
         this.end(waiting)
-        waiting.expired()
+        guarded(this.#log, 'a deadline', () => waiting.expired())
       }
       if (list.first !== null) next = Math.min(next, list.first.expiresAt)
     }

@@ -101,7 +101,8 @@ describe('schemas', () => {
     expect(await during(next, next.query('seen/a', 'value'))).toEqual(live)
   })
 
-  const thenable = { then: (_good: unknown, bad?: (error: Error) => void) => void bad?.(new Error('planted')) } as unknown as Promise<never>
+  // oxlint-disable-next-line unicorn/no-thenable -- it is what is tested
+  const thenable = { then: (_good: unknown, bad?: (error: Error) => void) => bad?.(new Error('planted')) } as unknown as Promise<never>
   it.each([
     ['a promise', () => Promise.reject(new Error('planted')) as Promise<never>],
     ['a thenable', () => thenable],

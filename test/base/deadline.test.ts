@@ -45,7 +45,14 @@ describe('deadlines', () => {
   })
 
   it('each wait expires once, not before its length and by its rounded length; an ended one never', () => {
-    const step = fc.record({ ms: lengthMs.map((ms) => ms % 5000), idleMs: fc.nat(700), ends: fc.option(fc.nat(30), { nil: null }) })
+    const step = fc.record({
+      ms: fc.oneof(
+        fc.constantFrom(10, 500),
+        lengthMs.map((ms) => ms % 5000),
+      ),
+      idleMs: fc.nat(700),
+      ends: fc.option(fc.nat(30), { nil: null }),
+    })
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
         const clock = new VirtualClock()
@@ -73,6 +80,21 @@ describe('deadlines', () => {
         expect(clock.pending).toBe(0)
       }),
     )
+  })
+
+  it.each([0, 1, 2])('the one at place %i of three is ended, and the others expire', (place) => {
+    const clock = new VirtualClock()
+    const deadlines = new Deadlines(clock)
+    const three = [0, 1, 2].map(() => new Wait(clock))
+    for (const wait of three) deadlines.begin(wait, 100)
+    deadlines.end(three[place] as Wait)
+    expect(three.map(({ list }) => list !== null)).toEqual([0, 1, 2].map((i) => i !== place))
+    const walked: Waiting[] = []
+    const [first] = three.filter((_wait, i) => i !== place)
+    for (let wait = first?.list?.first ?? null; wait !== null && walked.length < 9; wait = wait.after) walked.push(wait)
+    expect(walked).toEqual(three.filter((_wait, i) => i !== place))
+    clock.advance(100)
+    expect(three.map(({ expiredAt }) => expiredAt.length)).toEqual([0, 1, 2].map((i) => (i === place ? 0 : 1)))
   })
 
   it('a callback may end others of the same moment, and begin new waits', () => {

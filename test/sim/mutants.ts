@@ -17,9 +17,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'J2',
     name: 'a new owner writes without claiming',
-    file: 'actors/writer.ts',
-    find: `const claiming = this.epoch === 0`,
-    replace: `const claiming = this.n === 0`,
+    file: 'actors/sealing.ts',
+    find: `const claiming = at.epoch === 0`,
+    replace: `const claiming = n === 1`,
   },
   {
     rule: 'J2',
@@ -31,13 +31,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'J3',
     name: 'batches do not name the one before',
-    file: 'actors/writer.ts',
-    find: `      previous: this.#hash === null ? null : Buffer.from(this.#hash, 'latin1'),
-    }
-    const entries`,
-    replace: `      previous: null,
-    }
-    const entries`,
+    file: 'actors/sealing.ts',
+    find: `previous: at.hash === null ? null : Buffer.from(at.hash, 'latin1'),`,
+    replace: `previous: null,`,
   },
   {
     rule: 'J4',
@@ -56,14 +52,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'J5',
     name: 'the snapshot is written before its batch is durable',
-    file: 'actors/writer.ts',
-    find: `    const owed = owedAt(memory, now)
-    const mode`,
-    replace: `    if (snapshot !== null && this.#host.clock.mono() > 0) {
-      this.#host.committer.snapshot({ actor: id, n, hash: sealed.hash, bytes: snapshot.bytes, offset: memory.offset, ref: this.#ref, pages: new Map() })
-    }
-    const owed = owedAt(memory, now)
-    const mode`,
+    file: 'actors/sealing.ts',
+    find: `  const owed = owedAt(memory, now)
+`,
+    replace: `  if (snapshot !== null)
+    host.committer.snapshot({ actor: id, n, hash: sealed.hash, bytes: snapshot.bytes, offset: memory.offset, ref: at.ref, pages: new Map() })
+  const owed = owedAt(memory, now)
+`,
   },
   {
     rule: 'J5',
