@@ -2,6 +2,8 @@
  * The benches with tiny inputs, so that they cannot rot: every program starts, every figure is there, every event that was
  * acknowledged is recorded (the benches check that themselves). Nothing is asserted about speed.
  */
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { BENCHES } from './benches.ts'
 import { Sheet, type BenchOptions } from './harness/bench.ts'
@@ -43,6 +45,19 @@ describe('each bench runs with tiny inputs and gives figures for every system', 
       for (const { values } of rows) for (const value of values) expect(Number.isFinite(value)).toBe(true)
       expect(table(rows).split('\n').length).toBe(rows.length + 2)
     })
+})
+
+test('run.ts explains itself: --help with 0, wrong use with 2', () => {
+  const run = (...args: readonly string[]): { readonly status: number | null; readonly stdout: string; readonly stderr: string } =>
+    spawnSync(process.execPath, [fileURLToPath(new URL('run.ts', import.meta.url)), ...args], { encoding: 'utf8' })
+  const help = run('--help')
+  expect(help).toMatchObject({ status: 0, stderr: '' })
+  for (const { name } of BENCHES) expect(help.stdout).toContain(`  ${name}  `)
+  for (const wrong of [['--nope'], ['--rounds', '0'], ['--others-max', 'x'], ['p99']]) {
+    const { status, stdout, stderr } = run(...wrong)
+    expect([status, stdout]).toEqual([2, ''])
+    expect(stderr).toMatch(/^[^\n]+\n\nusage: /)
+  }
 })
 
 describe('the harness', () => {

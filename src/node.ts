@@ -167,7 +167,7 @@ async function build(app: App, settings: Settings, undo: Undo, failed: (error: u
       token: settings.adminToken,
     })
     undo.add(() => admin.stop())
-    const adminServer = createAdaptorServer({ fetch: admin.http.fetch }) as Server
+    const adminServer = createAdaptorServer({ fetch: admin.http.fetch, overrideGlobalObjects: false }) as Server
     undo.add(() => closeServer(adminServer, clock, graceMs))
     adminUrl = `http://${await listen(adminServer, settings.adminListen, 'admin', '--admin-listen')}`
   }

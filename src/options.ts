@@ -67,7 +67,12 @@ export const OPTIONS: Readonly<Record<OptionName, OptionRow>> = Object.freeze({
     'A commit that the store certainly did not take is repeated for this long; then its events are answered `store_unavailable`.',
   ),
   // Delivery
-  answersKept: row(64, 1, 4096, 'Answers remembered for each source and actor (D3); of a source that says its `base`, up to 16 times as many that it may still ask for.'),
+  answersKept: row(
+    64,
+    1,
+    4096,
+    'Answers remembered for each source and actor (D3); of a source that says its `base`, up to 16 times as many that it may still ask for.',
+  ),
   keysKept: row(4096, 1, 1_000_000, 'Idempotency keys remembered for each actor (D3).'),
   dedupeTtlMs: row(24 * HOUR, MINUTE, 365 * 24 * HOUR, 'A source or key that was not used for this long is forgotten (D3).'),
   effectsPending: row(1000, 1, 1_000_000, 'Undelivered sends of one actor above which clients’ sends to it get `overloaded` (D4).'),

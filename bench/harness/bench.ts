@@ -167,10 +167,12 @@ async function quietMachine({ othersMax, say }: BenchOptions): Promise<void> {
   }
 }
 
+/** Throws an Error with one line for who gave wrong options. */
 export function parseOptions(argv: readonly string[]): {
   readonly options: BenchOptions
   readonly names: readonly string[]
   readonly out: string | null
+  readonly help: boolean
 } {
   const { values, positionals } = parseArgs({
     args: [...argv],
@@ -183,10 +185,13 @@ export function parseOptions(argv: readonly string[]): {
       out: { type: 'string' },
       details: { type: 'boolean', default: false },
       'others-max': { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   })
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3))
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds is a whole number from 1')
+  const othersMax = Number(values['others-max'] ?? Infinity)
+  if (!(othersMax >= 0)) throw new Error('--others-max is a number of cores')
   return {
     options: {
       quick: values.quick,
@@ -194,11 +199,12 @@ export function parseOptions(argv: readonly string[]): {
       systems: values.systems?.split(',') ?? null,
       profile: values.profile === undefined ? null : resolve(values.profile),
       details: values.details,
-      othersMax: Number(values['others-max'] ?? Infinity),
+      othersMax,
       say: (line) => process.stderr.write(`${line}\n`),
     },
     names: positionals,
     out: values.out ?? null,
+    help: values.help,
   }
 }
 

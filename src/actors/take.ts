@@ -71,7 +71,7 @@ function ofTimer({ timer, notBefore, type, json }: TimerEvent): Taken {
 }
 
 function ofRequest(activation: Activation, host: Host, request: SendRequest): Taken | null {
-  const { type, data, sender, source, seq, base, key } = request.call
+  const { type, data = null, sender, source, seq, base, key } = request.call // absent data is recorded, and folded, as null
   const { json } = request
   if (json === null) {
     reject(activation, request, fail('invalid', 'the data is not JSON'))

@@ -2,6 +2,7 @@
  * A topic as server-sent events on the admin port (WHATWG HTML, "Server-sent events"), as on the client port (CONTRACT §4).
  *
  * 1. `id` is `journal:offset`; `Last-Event-ID` resumes: a `log` replays what came since, `signal` and `view` send once if they changed.
+ *    Who begins now is told from where by an id without data.
  * 2. At most NOTES_MAX notes wait for a slow reader; then the stream ends, and a reader that comes back resumes by 1.
  * 3. Whatever ends the stream (reader gone, actor moved, node stopped) closes the upstream, once.
  */
@@ -79,6 +80,8 @@ async function catchUp(
   from: { readonly journal: string; readonly offset: number } | null,
 ): Promise<number> {
   const { journal, epoch, offset } = state
+  // An id alone: a reader that is cut off before the first note comes back to here, not to a later now.
+  if (from === null) await stream.write(`id: ${journal}:${offset}\n\n`)
   const resumes = from !== null && from.journal === journal
   if (state.kind !== 'log') {
     const behind = resumes ? from.offset < state.changed : state.kind === 'view' || from !== null

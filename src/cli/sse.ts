@@ -5,7 +5,8 @@ export interface SseEvent {
   readonly data: string
 }
 
-export async function* readSse(body: ReadableStream<Uint8Array>): AsyncGenerator<SseEvent> {
+/** `placed` is told each id, also that of a block without data, which is no event but says where a reader is (§9.2.6). */
+export async function* readSse(body: ReadableStream<Uint8Array>, placed: (id: string) => void = () => undefined): AsyncGenerator<SseEvent> {
   let rest = ''
   const decoder = new TextDecoder()
   for await (const chunk of body) {
@@ -14,12 +15,13 @@ export async function* readSse(body: ReadableStream<Uint8Array>): AsyncGenerator
     rest = blocks.pop() ?? ''
     for (const block of blocks) {
       const event = parse(block)
-      if (event !== null) yield event
+      if (event.id !== null) placed(event.id)
+      if (event.data !== null) yield { ...event, data: event.data }
     }
   }
 }
 
-function parse(block: string): SseEvent | null {
+function parse(block: string): Omit<SseEvent, 'data'> & { readonly data: string | null } {
   let event = 'message'
   let id: string | null = null
   const data: string[] = []
@@ -29,5 +31,5 @@ function parse(block: string): SseEvent | null {
     else if (name === 'id') id = value
     else if (name === 'data') data.push(value)
   }
-  return data.length === 0 ? null : { event, id, data: data.join('\n') }
+  return { event, id, data: data.length === 0 ? null : data.join('\n') }
 }

@@ -107,7 +107,7 @@ export class TroupeClient {
         up: (link, welcome, resumed) => this.#up(link, welcome, resumed),
         down: () => this.#down(),
         frame: (frame) => this.#frame(frame),
-        refresh: (token) => this.#requests.ask('refresh', () => ({ t: 'refresh', token })).then((reply) => reply.expiresAt),
+        refresh: (token) => this.#requests.ask('refresh', () => ({ t: 'refresh', token })),
         error: (error) => this.#error(error),
         closed: (code, reason) => this.#close(code, reason),
       },

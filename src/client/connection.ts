@@ -13,9 +13,9 @@
  * 3. It waits at random below 0.5 s before the first new attempt, the bound doubling to 20 s, and begins at 0.5 s again only after a
  *    link that lived 10 s. A server's `retryAfterMs` is added to that, and so are hints.
  */
-import type { ServerFrame, WelcomeFrame } from '../protocol/frames.ts'
+import type { OkReply, ServerFrame, WelcomeFrame } from '../protocol/frames.ts'
 import { reconnects } from '../protocol/close-codes.ts'
-import { backoffMs } from './backoff.ts'
+import { backoffMs } from '../base/backoff.ts'
 import type { Codec } from './codec.ts'
 import type { Credentials } from './credentials.ts'
 import { Link, type LinkEnd } from './link.ts'
@@ -50,8 +50,8 @@ export interface ConnectionEvents {
   up(link: Link, welcome: WelcomeFrame, resumed: boolean): void
   down(): void
   frame(frame: ServerFrame): void
-  /** Hands the server a fresh token; resolves with its expiry. */
-  refresh(token: string): Promise<number | undefined>
+  /** Hands the server a fresh token. */
+  refresh(token: string): Promise<OkReply>
   error(error: unknown): void
   closed(code: number, reason: string): void
 }
@@ -158,7 +158,7 @@ export class Connection {
         frame: (frame) => {
           if (this.#life.phase === 'open' && this.#life.link === link) this.#frame(frame)
         },
-        ended: (end) => this.#ended(link, end),
+        ended: (end) => this.#ended(link, url, end),
       },
     )
     return link
@@ -188,7 +188,12 @@ export class Connection {
     const refresh = new TokenRefresh({
       credentials,
       clock,
-      hand: (token) => this.#on.refresh(token),
+      hand: async (token) => {
+        const { ticket, expiresAt } = await this.#on.refresh(token)
+        // The ticket of the welcome ends with the old token.
+        if (ticket !== undefined && this.#life.phase === 'open' && this.#life.link === link) credentials.welcomed(ticket)
+        return expiresAt
+      },
       error: (error) => this.#on.error(error),
     })
     const open: Life = { phase: 'open', link, stable, refresh }
@@ -203,10 +208,12 @@ export class Connection {
 
   // ── From open to waiting or closed ─────────────────────────────────────────────────────────────────────────────────
 
-  #ended(link: Link, end: LinkEnd): void {
+  #ended(link: Link, url: string, end: LinkEnd): void {
     const life = this.#life
     if (life.phase === 'open' && life.next === link) {
       life.next = undefined
+      // Once: the next refusal is not of a ticket alone.
+      if (this.#parts.credentials.ended(end)) this.#move(life, url)
       return
     }
     if ((life.phase !== 'open' && life.phase !== 'opening') || life.link !== link) return

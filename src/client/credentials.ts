@@ -1,5 +1,5 @@
 /**
- * What a `connect` frame carries: the resume ticket of the last `welcome` while it holds, else a token of the app (D10).
+ * What a `connect` frame carries: the last resume ticket (of a `welcome` or a `refresh`) while it holds, else a token (D10).
  *
  * | the last link ended with | next `connect` carries |
  * |---|---|

@@ -15,7 +15,7 @@
  *    it would leave a hole that the owner never passes.
  */
 import { TroupeError } from '../errors.ts'
-import { backoffMs } from './backoff.ts'
+import { backoffMs } from '../base/backoff.ts'
 import type { ClientClock, ClientRandom } from './platform.ts'
 import { errorOf, leavesOpen, mayHaveApplied, passes, type Send, sentOf, unknownOutcome } from './send.ts'
 import type { Reply, Wire, Writer } from './wire.ts'

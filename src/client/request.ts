@@ -3,7 +3,7 @@
  */
 import { TroupeError } from '../errors.ts'
 import type { OkReply } from '../protocol/frames.ts'
-import { backoffMs } from './backoff.ts'
+import { backoffMs } from '../base/backoff.ts'
 import type { ClientClock, ClientRandom } from './platform.ts'
 import { errorOf, passes } from './send.ts'
 import type { Question, Reply, Wire, Writer } from './wire.ts'

@@ -11,7 +11,7 @@
  */
 import { TroupeError } from '../errors.ts'
 import type { GapFrame, NoteFrame, Position } from '../protocol/frames.ts'
-import { backoffMs } from './backoff.ts'
+import { backoffMs } from '../base/backoff.ts'
 import { guarded } from './emitter.ts'
 import type { ClientClock, ClientRandom } from './platform.ts'
 import { errorOf, passes } from './send.ts'

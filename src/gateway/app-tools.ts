@@ -1,6 +1,7 @@
 /** What an app's own HTTP routes can use (CONTRACT §1, `routes`): actors as `service:app`, without `authorize`. */
 import type { SendCall } from '../actors/calls.ts'
 import type { AppTools } from '../actors/define.ts'
+import { dataOf, jsonOf } from '../actors/turn.ts'
 import { type Failure, TroupeError } from '../errors.ts'
 import { qualifiedKey } from './requests.ts'
 import type { Site } from './site.ts'
@@ -10,22 +11,21 @@ const APP = 'service:app'
 /** Promises reject with TroupeError. */
 export function appTools(site: Site): AppTools {
   return {
-    send: (actor, type, data, { key, timeoutMs } = {}) => {
-      const call: SendCall = {
-        actor,
-        type,
-        data,
-        sender: APP,
-        ...(key !== undefined && { key: qualifiedKey(APP, key) }),
-        ...(timeoutMs !== undefined && { timeoutMs }),
-      }
-      return new Promise((resolve, reject) =>
+    send: (actor, type, data, { key, timeoutMs } = {}) =>
+      new Promise((resolve, reject) => {
+        const call: SendCall = {
+          actor,
+          type,
+          data: asFolded(data, type),
+          sender: APP,
+          ...(key !== undefined && { key: qualifiedKey(APP, key) }),
+          ...(timeoutMs !== undefined && { timeoutMs }),
+        }
         site.calls.send(call, (outcome) => {
           if (outcome.ok) resolve({ offset: outcome.offset, duplicate: outcome.duplicate })
           else reject(errorOf(outcome))
-        }),
-      )
-    },
+        })
+      }),
     query: (actor, name, args, { strict } = {}) =>
       new Promise((resolve, reject) =>
         site.calls.query({ actor, name, args, ...(strict !== undefined && { strict }) }, (outcome) => {
@@ -39,6 +39,20 @@ export function appTools(site: Site): AppTools {
       if (outcome.code === 'unauthenticated' || outcome.code === 'expired') return null
       throw errorOf(outcome)
     },
+  }
+}
+
+/**
+ * The data as a fold will see it: a reducer must not see a Date, or an object that its route still holds and changes, where the journal
+ * has a text. Bytes stay bytes. Throws `invalid` for what JSON cannot carry.
+ */
+function asFolded(data: unknown, type: string): unknown {
+  if (data === undefined) return undefined
+  if (data instanceof Uint8Array) return new Uint8Array(data)
+  try {
+    return dataOf(JSON.parse(jsonOf(data, type)))
+  } catch (error) {
+    throw new TroupeError('invalid', `the data of '${type}' is not JSON: ${error instanceof Error ? error.message : String(error)}`)
   }
 }
 

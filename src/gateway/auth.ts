@@ -9,6 +9,7 @@ import type { App, AuthRequest, Identity } from '../actors/define.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { fail, type Failure } from '../errors.ts'
+import { foreignPage } from './dev-page.ts'
 import { jwtVerifier } from './jwt.ts'
 
 export type AuthOutcome = { readonly ok: true; readonly who: Identity } | Failure
@@ -18,6 +19,8 @@ export interface AuthParts {
   readonly mode: 'dev' | 'start'
   readonly clock: Clock
   readonly log: Log
+  /** Largest identity, as JSON: it goes into the ticket, and that into a frame. */
+  readonly identityBytes: number
 }
 
 type Given = Identity | Failure | null
@@ -25,15 +28,18 @@ type Given = Identity | Failure | null
 export class Auth {
   readonly #parts: AuthParts
   readonly #ask: (request: AuthRequest) => Given | Promise<Given>
+  /** Whether more than the token is looked at: if not, headers and query need not be kept for it. */
+  readonly readsRequest: boolean
 
   constructor(parts: AuthParts) {
     this.#parts = parts
-    this.#ask = asker(parts.app)
+    this.#ask = asker(parts.app, parts.clock, parts.log)
+    this.readsRequest = parts.mode === 'dev' || typeof parts.app.authenticate === 'function'
   }
 
   authenticate(request: AuthRequest): AuthOutcome | Promise<AuthOutcome> {
     const dev = this.#parts.mode === 'dev' ? devIdentity(this.#parts.app, request) : null
-    if (dev !== null) return this.#judge(dev)
+    if (dev !== null) return foreignPage(request.headers) ?? this.#judge(dev)
     try {
       const given = this.#ask(request)
       if (given === null || given === undefined || !('then' in given)) return this.#judge(given)
@@ -48,14 +54,34 @@ export class Auth {
 
   #judge(given: Given): AuthOutcome {
     if (given === null || given === undefined) return fail('unauthenticated', 'the app does not know this token: get a new one')
-    if ('ok' in given) return given
-    const { sub, actor, expiresAt } = given
+    if (typeof given !== 'object') return this.#wrong('an identity is an object with a sub, or null')
+    if ('ok' in given) {
+      // Only our own checks give outcomes: what an app calls `ok` is not ours to guess.
+      if (typeof this.#parts.app.authenticate === 'function') return this.#wrong('an identity has no field `ok`; nobody is null')
+      return given
+    }
+    const { sub, actor, expiresAt, claims } = given
     // The sub is put before idempotency keys with a NUL between (D1): it must not hold one itself.
     if (typeof sub !== 'string' || sub === '' || sub.includes('\u0000')) return this.#wrong('sub must be a text without NUL')
     if (actor !== undefined && (typeof actor !== 'string' || 'wrong' in parseActorId(actor))) return this.#wrong('actor must be type/key')
+    const fault = this.#ticketFault(sub, claims)
+    if (fault !== null) return this.#wrong(fault)
     if (expiresAt === undefined) return { ok: true, who: given }
     if (!Number.isFinite(expiresAt)) return this.#wrong('expiresAt must be ms since 1970')
     return expiresAt <= this.#parts.clock.now() ? fail('expired', 'the token has expired: get a new one') : { ok: true, who: given }
+  }
+
+  /** What of an identity a resume ticket could not carry. */
+  #ticketFault(sub: string, claims: unknown): string | null {
+    const { identityBytes } = this.#parts
+    try {
+      const json = claims === undefined ? '' : (JSON.stringify(claims) as string | undefined)
+      if (json === undefined) return 'claims must be JSON'
+      const bytes = Buffer.byteLength(sub) + Buffer.byteLength(json)
+      return bytes <= identityBytes ? null : `sub and claims have ${bytes} bytes; the limit is ${identityBytes}, a quarter of frameBytes`
+    } catch {
+      return 'claims must be JSON'
+    }
   }
 
   #wrong(what: string): Failure {
@@ -69,12 +95,12 @@ export class Auth {
   }
 }
 
-function asker(app: App): (request: AuthRequest) => Given | Promise<Given> {
+function asker(app: App, clock: Clock, log: Log): (request: AuthRequest) => Given | Promise<Given> {
   const { authenticate } = app
   if (authenticate === undefined)
     return () => fail('unauthenticated', 'this app has no authenticate: nobody can connect (`troupe dev` lets in ?as=NAME)')
   if (typeof authenticate === 'function') return authenticate
-  const verify = jwtVerifier(authenticate.jwt)
+  const verify = jwtVerifier(authenticate.jwt, clock, log)
   return (request) => (request.token === undefined ? fail('unauthenticated', 'a token is needed') : verify(request.token))
 }
 

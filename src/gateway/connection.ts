@@ -6,15 +6,17 @@
  *  2. Nothing here outlives `gone`: subscriptions end, and with the last of them their upstream (D8).
  *  3. The socket is not read while `inflight` requests are unanswered or more than `outboxBytes` wait on it. A connection that is not
  *     read is not held to its pongs, nor is one whose socket still holds bytes for it.
- *  4. There may be a million of these: no closures or maps before they are needed, one timing wheel for all.
+ *  4. What throws while this connection is served ends this connection, never the node: each way in from outside ends in `broken`.
+ *  5. There may be a million of these: no closures or maps before they are needed, one timing wheel for all.
  */
-import { ERRORS } from '../errors.ts'
+import { ERRORS, fail } from '../errors.ts'
 import { CLOSE } from '../protocol/close-codes.ts'
 import { byeFrame, errorFrame, type ServerCodec } from '../protocol/encode.ts'
 import type { ServerFrame } from '../protocol/frames.ts'
-import { admitThen, type Admission, type Credentials } from './admission.ts'
+import { admit, type Admission, type Credentials } from './admission.ts'
 import { Backlog } from './backlog.ts'
 import { Outbox, type Message, type Outlet } from './outbox.ts'
+import type { PullTurn } from './pull-turn.ts'
 import { run, type Client, type ClientSubscriptions } from './requests.ts'
 import { CLOSING, onFrame, type Handshake, type Incoming, type Life, type Open, type Runnable, type Waiting } from './session.ts'
 import type { SharedNote } from './shared-note.ts'
@@ -56,6 +58,14 @@ export class Connection implements Client, Outlet, WheelItem, Closable {
   message(data: Buffer, isBinary: boolean): void {
     if (this.closing) return
     this.#vigil.lastHeard = this.site.wheel.tick
+    try {
+      this.#read(data, isBinary)
+    } catch (error) {
+      this.broken(error)
+    }
+  }
+
+  #read(data: Buffer, isBinary: boolean): void {
     if (isBinary && this.#form.name === 'raw') return this.#incoming({ t: 'raw', data: new Uint8Array(data) }, data.length)
     const frames = this.#form.decode(data, isBinary, this.site.options.frameDepth)
     // What came with a frame counts once, with the first.
@@ -105,11 +115,19 @@ export class Connection implements Client, Outlet, WheelItem, Closable {
   #authenticate(life: Waiting, connect: Credentials): void {
     const { site } = this
     this.#life = life
+    const admission = admit(site, connect, life.handshake, 'ws')
+    if (!(admission instanceof Promise)) return this.#admitted(life, admission)
     site.wheel.schedule(this, site.wheel.tick + site.periods.auth)
-    admitThen(site, connect, life.handshake, (admission) => {
+    const told = (later: Admission): void => {
       // It may have been closed, or given up, meanwhile.
-      if (this.#life === life) this.#admitted(life, admission)
-    })
+      if (this.#life !== life) return
+      try {
+        this.#admitted(life, later)
+      } catch (error) {
+        this.broken(error)
+      }
+    }
+    admission.then(told, () => told(fail('internal', 'the app failed to check the token')))
   }
 
   #admitted(life: Waiting, admission: Admission): void {
@@ -124,7 +142,7 @@ export class Connection implements Client, Outlet, WheelItem, Closable {
     site.live.sessions++
     site.counters.connected++
     if (resumed) site.counters.resumed++
-    this.send(welcomeFrame(site, open, resumed))
+    this.send(welcomeFrame(site, admission))
     this.#vigil.begin(site.wheel.tick, site.periods.ping, site.random.float())
     this.#vigil.token(who.expiresAt, site.clock.now())
     this.visit(site.wheel.tick)
@@ -186,6 +204,10 @@ export class Connection implements Client, Outlet, WheelItem, Closable {
     return this.#table
   }
 
+  get pullTurn(): PullTurn {
+    return this.subscriptions.pullTurn
+  }
+
   reply(message: Message): void {
     if (!this.closing) this.#push(message)
   }
@@ -222,7 +244,11 @@ export class Connection implements Client, Outlet, WheelItem, Closable {
     const { codec, frame } = this.#form
     this.site.counters.notes++
     this.#vigil.lastSent = this.site.wheel.tick
-    this.#outbox.push(note.message(codec, sub, from), () => note.framed(codec, sub, from, frame))
+    try {
+      this.#outbox.push(note.message(codec, sub, from), () => note.framed(codec, sub, from, frame))
+    } catch (error) {
+      this.broken(error)
+    }
   }
 
   gap({ sub }: Subscription, from: number, to: number, journal: string | undefined): void {
@@ -259,13 +285,25 @@ export class Connection implements Client, Outlet, WheelItem, Closable {
 
   roomAgain(): void {
     if (this.closing) return
-    this.#table?.roomAgain()
-    this.#proceed()
+    try {
+      this.#table?.roomAgain()
+      this.#proceed()
+    } catch (error) {
+      this.broken(error)
+    }
   }
 
   // ── Time ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   visit(tick: number): void {
+    try {
+      this.#visit(tick)
+    } catch (error) {
+      this.broken(error)
+    }
+  }
+
+  #visit(tick: number): void {
     const { site } = this
     switch (this.#life.phase) {
       case 'connecting':
@@ -281,8 +319,8 @@ export class Connection implements Client, Outlet, WheelItem, Closable {
 
   #visitOpen({ who }: Open, tick: number): void {
     const { wheel, periods, counters, clock } = this.site
-    const { waitingBytes, takenBytes } = this.#socket
-    const facts = { waitingBytes, takenBytes, paused: this.#paused, nowMs: clock.now(), expiresAt: who.expiresAt }
+    const { waitingBytes, takenBytes, readBytes } = this.#socket
+    const facts = { waitingBytes, takenBytes, readBytes, paused: this.#paused, nowMs: clock.now(), expiresAt: who.expiresAt }
     const sight = this.#vigil.look(tick, facts, periods)
     if (sight.do === 'bye') {
       if (sight.because !== 'expired') counters[sight.because]++
@@ -311,6 +349,18 @@ export class Connection implements Client, Outlet, WheelItem, Closable {
   shutDown(): void {
     this.bye(CLOSE.shutdown, 'this node is stopping: reconnect')
     this.#socket.destroy()
+  }
+
+  cut(): void {
+    this.#socket.cut()
+  }
+
+  broken(error: unknown): void {
+    if (this.closing) return
+    // Where it was thrown, not what was said: messages of JSON.parse and others quote what they were given.
+    const { name, stack } = error instanceof Error ? error : { name: typeof error, stack: undefined }
+    this.site.log.error({ error: name, at: /\n\s+at (.+)/.exec(stack ?? '')?.[1] }, 'serving a connection threw: it is closed')
+    this.bye(CLOSE.pleaseReconnect, 'this node failed to serve the connection: reconnect')
   }
 
   bye(code: number, reason: string, retryAfterMs?: number): void {

@@ -1,6 +1,6 @@
 /**
  * Static files of the app at `/` of the client port. Only what is really inside the folder (links are followed first, then judged), no
- * names that begin with a dot, `index.html` for folders, and a validator so that browsers keep what did not change (RFC 9110 §13).
+ * names that begin with a dot or are empty, `index.html` for folders, and a validator so that browsers keep what did not change (RFC 9110 §13).
  */
 import { createReadStream, type Stats } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
@@ -77,13 +77,16 @@ async function fileAt(folder: string, path: string): Promise<{ readonly name: st
 
 function partsOf(path: string): string[] | null {
   const parts: string[] = []
-  for (const encoded of path.split('/')) {
+  const all = path.split('/')
+  for (const [at, encoded] of all.entries()) {
     let part: string
     try {
       part = decodeURIComponent(encoded)
     } catch {
       return null
     }
+    // `//a` would be the same file as `/a` under another name, which the app's own guards do not know.
+    if (part === '' && at > 0 && at < all.length - 1) return null
     if (part === '') continue
     if (part.startsWith('.') || ['/', '\\', '\u0000'].some((unit) => part.includes(unit))) return null
     parts.push(part)

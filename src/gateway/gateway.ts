@@ -15,12 +15,15 @@ import type { Random } from '../base/random.ts'
 import type { Options } from '../options.ts'
 import { Auth } from './auth.ts'
 import { freshCounters, type GatewayCounters } from './counters.ts'
+import { drainSockets, endAll } from './drain.ts'
 import { httpFront, type RequestListener } from './http.ts'
 import { Turns, type OutboxKind } from './outbox.ts'
 import { Rights } from './rights.ts'
 import { webSocketFront, type WebSocketFront } from './server.ts'
-import type { Closable, LiveSet, Site } from './site.ts'
+import type { LiveSet, Site } from './site.ts'
+import { SessionIds } from './session-ids.ts'
 import { Tickets } from './tickets.ts'
+import { asPlainRequest } from './unwanted-upgrade.ts'
 import { Upstreams } from './upstreams.ts'
 import { Wheel } from './wheel.ts'
 import { wireForms } from './wire-forms.ts'
@@ -54,7 +57,10 @@ export interface GatewayStats {
 
 export interface Gateway {
   stats(): GatewayStats
-  /** Asks all clients to go, closes them at a pace over `drainSpreadMs`, each when its requests are answered. Resolves when all are gone. */
+  /**
+   * Asks all clients to go within `drainSpreadMs`, then closes who is left, each when its requests are answered, and after `sendTimeoutMs`
+   * whatever is. Resolves when all are gone.
+   */
   drain(): Promise<void>
   /** Closes everything now and leaves the server. Idempotent. */
   close(): Promise<void>
@@ -62,7 +68,6 @@ export interface Gateway {
 
 const TICKS_PER_PERIOD = 20
 const TICK_MS_MAX = 250
-const PACE_MS = 50
 
 /** Throws TypeError when the app's JWT options or the ticket key cannot work. */
 export function createGateway(parts: GatewayParts): Gateway {
@@ -79,8 +84,9 @@ export function createGateway(parts: GatewayParts): Gateway {
     log,
     options,
     node: parts.node,
-    auth: new Auth({ app, mode: parts.mode, clock, log }),
+    auth: new Auth({ app, mode: parts.mode, clock, log, identityBytes: Math.floor(options.frameBytes / 4) }),
     tickets: new Tickets(parts.ticketKey),
+    sessionIds: new SessionIds(parts.random),
     rights: new Rights(app, log),
     upstreams,
     wheel,
@@ -107,10 +113,10 @@ export function createGateway(parts: GatewayParts): Gateway {
       upstreams: upstreams.size,
       counters: { ...counters },
     }),
-    drain: () => drain(site),
+    drain: () => drainSockets(site),
     close: async () => {
       live.draining = true
-      for (const socket of live.sockets) socket.shutDown()
+      endAll(site)
       sockets.close()
       wheel.stop()
       detach()
@@ -131,7 +137,8 @@ function tickMsOf(options: Options): number {
 }
 
 function attach(server: Server, onRequest: RequestListener, sockets: WebSocketFront, options: Options): () => void {
-  const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => sockets.upgrade(request, socket, head)
+  const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void =>
+    sockets.wants(request) ? sockets.upgrade(request, socket, head) : asPlainRequest(server, request, socket, head)
   // Beyond the sockets that are answered `bye`, the kernel's answer must do.
   server.maxConnections = 2 * options.connections
   server.headersTimeout = options.connectTimeoutMs
@@ -141,27 +148,4 @@ function attach(server: Server, onRequest: RequestListener, sockets: WebSocketFr
     server.off('request', onRequest)
     server.off('upgrade', onUpgrade)
   }
-}
-
-async function drain(site: Site): Promise<void> {
-  const { live, clock, options } = site
-  live.draining = true
-  const leaving: Closable[] = [...live.sockets]
-  for (const socket of leaving) socket.hintDrain(options.drainSpreadMs)
-  site.log.info({ sockets: leaving.length, spreadMs: options.drainSpreadMs }, 'draining sockets')
-  const steps = Math.max(1, Math.floor(options.drainSpreadMs / PACE_MS))
-  const each = Math.ceil(leaving.length / steps)
-  const pause = (): Promise<void> => new Promise((resolve) => void clock.after(PACE_MS, resolve))
-  for (let next = 0; next < leaving.length;) {
-    await pause()
-    // Who has gone by itself costs no time.
-    for (let retired = 0; retired < each && next < leaving.length; next++) {
-      const socket = leaving[next] as Closable
-      if (!live.sockets.has(socket)) continue
-      socket.retire()
-      retired++
-    }
-  }
-  // Requests end by their time-outs, closing handshakes by theirs: this ends.
-  while (live.sockets.size > 0) await pause()
 }

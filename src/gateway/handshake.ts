@@ -2,6 +2,9 @@
 import type { IncomingMessage } from 'node:http'
 import type { Handshake } from './session.ts'
 
+/** For an `authenticate` that looks at the token alone. */
+export const NO_HANDSHAKE: Handshake = Object.freeze({ headers: Object.freeze({}), query: Object.freeze({}), address: '' })
+
 export function handshakeOf(request: IncomingMessage): Handshake {
   const headers: Record<string, string> = Object.create(null) as Record<string, string>
   for (const [name, value] of Object.entries(request.headers))

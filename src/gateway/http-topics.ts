@@ -1,16 +1,18 @@
 /**
  * `GET /v1/actors/{type}/{key}/topics/{topic}`: a topic as server-sent events (WHATWG HTML §9.2). `event: note`, `id: journal:offset`,
- * data the frame; `Last-Event-ID` resumes; `event: gap` for what cannot be replayed; `event: bye` before an end that we decide.
+ * data the frame; `Last-Event-ID` resumes; `event: gap` for what cannot be replayed; `event: bye` before an end that we decide. Wherever
+ * the client stands, it has been told an id: first by an `id` alone (§9.2.6: no event, but the last id), and by every note and gap.
  * A view's value comes first. The same subscriptions as on WebSockets: no queue, conflation, pulling from history.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { fail, type Failure } from '../errors.ts'
 import { CLOSE } from '../protocol/close-codes.ts'
 import { byeFrame, jsonServerCodec, type ServerCodec } from '../protocol/encode.ts'
-import type { Position } from '../protocol/frames.ts'
+import type { GapFrame, Position } from '../protocol/frames.ts'
 import type { Admitted } from './admission.ts'
 import { queryOf } from './handshake.ts'
 import { Outbox, type Message, type Outlet, type OutboxKind } from './outbox.ts'
+import { PullTurn } from './pull-turn.ts'
 import { SharedNote } from './shared-note.ts'
 import type { Closable, Site } from './site.ts'
 import { Stall } from './stall.ts'
@@ -20,6 +22,7 @@ import type { WheelItem } from './wheel.ts'
 
 const CODEC = jsonServerCodec as unknown as ServerCodec<Message>
 const SUB = 1
+const GOING: Failure = fail('unavailable', 'this node is going: connect to another')
 
 /** Answers with a failure, or takes the response over and streams until either side ends it. */
 export function streamTopic(
@@ -41,7 +44,7 @@ export function streamTopic(
 ): Promise<Failure | null> {
   const actor = site.rights.target(caller.who, 'subscribe', to, topic)
   if (typeof actor !== 'string') return Promise.resolve(actor)
-  if (site.live.draining) return Promise.resolve(fail('unavailable', 'this node is going: connect to another'))
+  if (site.live.draining) return Promise.resolve(GOING)
   if (site.live.sockets.size >= site.options.connections) {
     site.counters.overLimit++
     return Promise.resolve(fail('overloaded', 'this node has all the connections it takes', { retryAfterMs: 1000 }))
@@ -51,6 +54,8 @@ export function streamTopic(
   return new Promise((resolve) =>
     site.upstreams.join(actor, topic, (outcome) => {
       if (!outcome.ok) return resolve(outcome)
+      // The actor may have taken long, and a drain has a list of those that were there.
+      if (site.live.draining) return resolve(GOING)
       resolve(null)
       if (!response.destroyed) new EventStream(site, kind, response, caller).start(outcome, from)
     }),
@@ -72,6 +77,7 @@ class EventStream implements Subscriber, Outlet, WheelItem, Closable {
   readonly #response: ServerResponse
   readonly #outbox: Outbox
   readonly #expiresAt: number | undefined
+  readonly pullTurn: PullTurn = new PullTurn()
   #journal = ''
   #subscription: Subscription | null = null
   #stall: Stall | null = null
@@ -103,7 +109,10 @@ class EventStream implements Subscriber, Outlet, WheelItem, Closable {
     this.#lastSent = wheel.tick
     const start = startOf(state, from)
     this.#subscription = attach(SUB, start, this)
-    if (from !== undefined && !start.recovered && start.gap === null) this.#lost(from, start, state.journal)
+    if (start.gap === null) {
+      if (from !== undefined && !start.recovered) this.#lost(from, start, state.journal)
+      else this.#push(`${this.#id(start.offset)}\n`)
+    }
     if (state.json !== undefined) this.note(this.#subscription, new SharedNote({ offset: state.offset, json: state.json }), state.offset)
     this.#subscription.begin(start)
     wheel.schedule(this, wheel.tick + Math.max(1, Math.floor(periods.ping * this.#site.random.float())))
@@ -111,7 +120,7 @@ class EventStream implements Subscriber, Outlet, WheelItem, Closable {
 
   /** A position of another journal: nothing of it can be replayed. */
   #lost(from: Position, start: Start, journal: string): void {
-    this.#event('gap', { t: 'gap', sub: SUB, from: from.offset + 1, to: start.offset, journal })
+    this.#gap({ t: 'gap', sub: SUB, from: from.offset + 1, to: start.offset, journal })
   }
 
   get room(): boolean {
@@ -120,13 +129,21 @@ class EventStream implements Subscriber, Outlet, WheelItem, Closable {
 
   note({ sub }: Subscription, note: SharedNote, from: number): void {
     this.#site.counters.notes++
-    this.#push(`event: note\nid: ${this.#journal}:${note.offset}\ndata: ${String(note.message(CODEC, sub, from))}\n\n`)
+    this.#push(`event: note\n${this.#id(note.offset)}data: ${String(note.message(CODEC, sub, from))}\n\n`)
   }
 
   gap({ sub }: Subscription, from: number, to: number, journal: string | undefined): void {
     this.#site.counters.gaps++
     if (journal !== undefined) this.#journal = journal
-    this.#event('gap', journal === undefined ? { t: 'gap', sub, from, to } : { t: 'gap', sub, from, to, journal })
+    this.#gap(journal === undefined ? { t: 'gap', sub, from, to } : { t: 'gap', sub, from, to, journal })
+  }
+
+  #gap(gap: GapFrame): void {
+    this.#event('gap', gap, this.#id(gap.to))
+  }
+
+  #id(offset: number): string {
+    return `id: ${this.#journal}:${offset}\n`
   }
 
   get waitingBytes(): number {
@@ -187,6 +204,10 @@ class EventStream implements Subscriber, Outlet, WheelItem, Closable {
     this.#response.socket?.destroySoon()
   }
 
+  cut(): void {
+    this.#response.destroy()
+  }
+
   #bye(code: number, reason: string): void {
     this.#event('bye', byeFrame(code, reason))
     this.#outbox.flush()
@@ -194,8 +215,8 @@ class EventStream implements Subscriber, Outlet, WheelItem, Closable {
     this.#end()
   }
 
-  #event(event: string, data: object): void {
-    this.#push(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)
+  #event(event: string, data: object, id = ''): void {
+    this.#push(`event: ${event}\n${id}data: ${JSON.stringify(data)}\n\n`)
   }
 
   #push(text: string): void {

@@ -42,7 +42,12 @@ export function httpFront(site: Site, streams: OutboxKind, filesDir: string | nu
     }
     return failedAnswer(fail('not_found', `there is no ${method} ${path.slice(0, 200)} here`))
   })
-  http.onError((error) => {
+  http.onError((error, c) => {
+    // Hono's own guards say no by throwing: an HTTPException brings its answer, perhaps of the app's own copy of Hono.
+    if ('getResponse' in error) {
+      const answer = error.getResponse()
+      return c.newResponse(answer.body, answer)
+    }
     site.log.error({ error: error.message }, 'an HTTP route threw')
     return failedAnswer(fail('internal', 'the route failed; the node’s log says more'))
   })
@@ -64,10 +69,11 @@ async function actors(site: Site, streams: OutboxKind, request: IncomingMessage,
   return failure === null ? RESPONSE_ALREADY_SENT : failedAnswer(failure)
 }
 
-/** A session and its ticket, for clients that cannot send a token with each request (`?ticket=`). */
+/** A session and its ticket, for clients that cannot send a token with each request (`?ticket=`). A ticket alone gets no other. */
 async function session(site: Site, request: IncomingMessage): Promise<Response> {
   const caller = await callerOf(site, request)
   if (!caller.ok) return failedAnswer(caller)
+  if (caller.ticketUntil !== undefined) return failedAnswer(fail('unauthenticated', 'a ticket does not get another: come with a token'))
   const { who } = caller
   return jsonAnswer(
     JSON.stringify({

@@ -1,68 +1,138 @@
-/** Tokens that are JSON Web Tokens (RFC 7519), for an app that says `authenticate: { jwt: … }`. */
+/**
+ * Tokens that are JSON Web Tokens (RFC 7519), for an app that says `authenticate: { jwt: … }`. Keys are imported once, here.
+ * With a secret the outcome is there at once (jwt-hmac.ts); public keys and key servers are `jose`'s, and take promises.
+ */
+import { createPublicKey } from 'node:crypto'
 import { createRemoteJWKSet, errors, importSPKI, jwtVerify, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions } from 'jose'
+import { parseActorId } from '../actors/actor-id.ts'
 import type { Identity, JwtOptions } from '../actors/define.ts'
+import type { Clock } from '../base/clock.ts'
+import { type Log, silentLog } from '../base/log.ts'
 import { fail, type Failure } from '../errors.ts'
+import { hmacJudge } from './jwt-hmac.ts'
 
-export type JwtVerifier = (token: string) => Promise<Identity | Failure>
+export type JwtVerifier = (token: string) => Identity | Failure | Promise<Identity | Failure>
+
+type Verify = (token: string, checks: JWTVerifyOptions) => Promise<{ readonly payload: JWTPayload }>
+type IdentityOf = (claims: JWTPayload) => Identity | Failure
+
+const EXPIRED = fail('expired', 'the token has expired: get a new one')
+const FORGED = fail('unauthenticated', 'the token is not valid: signature verification failed')
+const NO_KEYS = fail('unavailable', 'the keys that tokens are checked with cannot be had now: repeat later')
+
+/** What `jose` says of a token that was judged. All else it throws is of the way to the keys, and says nothing of the token. */
+const OF_TOKEN = [
+  errors.JWSSignatureVerificationFailed,
+  errors.JWTClaimValidationFailed,
+  errors.JWTInvalid,
+  errors.JWSInvalid,
+  errors.JOSEAlgNotAllowed,
+  errors.JOSENotSupported,
+] as const
 
 /** Throws TypeError for options that cannot work. */
-export function jwtVerifier(options: JwtOptions): JwtVerifier {
+export function jwtVerifier(options: JwtOptions, clock: Pick<Clock, 'now'>, log: Log = silentLog): JwtVerifier {
   const given = [options.secret, options.publicKey, options.jwksUrl].filter((source) => source !== undefined)
   if (given.length !== 1) throw new TypeError('authenticate.jwt needs exactly one of secret, publicKey and jwksUrl')
+  if (options.secret === '') throw new TypeError('authenticate.jwt.secret is empty: anybody could sign with it')
   const algorithms = [...(options.algorithms ?? (options.secret === undefined ? ['RS256', 'ES256', 'EdDSA'] : ['HS256']))]
-  const checks: JWTVerifyOptions = {
-    algorithms,
-    ...(options.issuer !== undefined && { issuer: options.issuer }),
-    ...(options.audience !== undefined && { audience: options.audience }),
-  }
-  const verify = verifyWith(options, checks)
-  return async (token) => {
-    try {
-      return identityOf((await verify(token)).payload, options.actor ?? 'user/{sub}')
-    } catch (error) {
-      if (error instanceof errors.JWTExpired) return fail('expired', 'the token has expired: get a new one')
-      if (error instanceof errors.JWKSTimeout) return fail('unavailable', 'the key server does not answer: repeat later')
-      if (error instanceof errors.JOSEError) return fail('unauthenticated', `the token is not valid: ${error.message}`)
-      throw error
+  const identityOf = identityFrom(options.actor ?? 'user/{sub}')
+  const later = verifyLater(options, algorithms, clock, log, identityOf)
+  const { secret, issuer, audience } = options
+  if (secret === undefined) return later
+  const judge = hmacJudge({ secret, algorithms, issuer, audience })
+  return (token) => {
+    const verdict = judge(token, clock.now())
+    switch (verdict) {
+      case 'expired':
+        return EXPIRED
+      case 'forged':
+        return FORGED
+      case 'unclear':
+        return later(token)
+      default:
+        return identityOf(verdict)
     }
   }
 }
 
-function verifyWith(options: JwtOptions, checks: JWTVerifyOptions): (token: string) => Promise<{ readonly payload: JWTPayload }> {
+function verifyLater(
+  options: JwtOptions,
+  algorithms: string[],
+  clock: Pick<Clock, 'now'>,
+  log: Log,
+  identityOf: IdentityOf,
+): (token: string) => Promise<Identity | Failure> {
+  const verify = verifyWith(options)
+  const { issuer, audience } = options
+  const checks = { algorithms, ...(issuer !== undefined && { issuer }), ...(audience !== undefined && { audience }) }
+  return async (token) => {
+    try {
+      return identityOf((await verify(token, { ...checks, currentDate: new Date(clock.now()) })).payload)
+    } catch (error) {
+      if (error instanceof errors.JWTExpired) return EXPIRED
+      if (OF_TOKEN.some((kind) => error instanceof kind))
+        return fail('unauthenticated', `the token is not valid: ${(error as errors.JOSEError).message}`)
+      if (options.jwksUrl === undefined) throw error
+      // Also of a key that is not there: it may be new, and `jose` asks for new ones every 30 s. Not logged: anybody can name one.
+      if (!(error instanceof errors.JWKSNoMatchingKey))
+        log.warn({ error: error instanceof Error ? error.message : String(error) }, 'the keys that tokens are checked with cannot be had')
+      return NO_KEYS
+    }
+  }
+}
+
+function verifyWith(options: JwtOptions): Verify {
   if (options.jwksUrl !== undefined) {
     const keys: JWTVerifyGetKey = createRemoteJWKSet(new URL(options.jwksUrl))
-    return (token) => jwtVerify(token, keys, checks)
+    return (token, checks) => jwtVerify(token, keys, checks)
   }
   if (options.secret !== undefined) {
     const secret = new TextEncoder().encode(options.secret)
-    return (token) => jwtVerify(token, secret, checks)
+    return (token, checks) => jwtVerify(token, secret, checks)
   }
   // A PEM key is imported for one algorithm: once for each that a token names.
-  const pem = options.publicKey as string
+  const pem = publicPem(options.publicKey as string)
   const imported = new Map<string, ReturnType<typeof importSPKI>>()
-  return (token) =>
-    jwtVerify(
-      token,
-      ({ alg }) => {
-        const known = imported.get(alg as string)
-        if (known !== undefined) return known
-        const key = importSPKI(pem, alg as string)
-        imported.set(alg as string, key)
-        return key
-      },
-      checks,
-    )
+  const keyFor: JWTVerifyGetKey = ({ alg }) => {
+    const known = imported.get(alg as string)
+    if (known !== undefined) return known
+    const key = importSPKI(pem, alg as string).catch(() => {
+      throw new errors.JOSEAlgNotAllowed(`the key is not one for ${alg}`)
+    })
+    imported.set(alg as string, key)
+    return key
+  }
+  return (token, checks) => jwtVerify(token, keyFor, checks)
 }
 
-function identityOf(claims: JWTPayload, template: string): Identity | Failure {
-  if (typeof claims.sub !== 'string' || claims.sub === '') return fail('unauthenticated', 'the token has no sub')
-  let missing = ''
-  const actor = template.replace(/\{([^}]*)\}/g, (_, name: string) => {
-    const value = Object.hasOwn(claims, name) ? claims[name] : undefined
-    if (typeof value === 'string' || typeof value === 'number') return String(value)
-    missing = name
-    return ''
-  })
-  if (missing !== '') return fail('unauthenticated', `the token has no claim '${missing}'`)
-  return { sub: claims.sub, actor, claims, ...(claims.exp !== undefined && { expiresAt: claims.exp * 1000 }) }
+/** The key in the form that `jose` takes. */
+function publicPem(given: string): string {
+  try {
+    return createPublicKey(given).export({ type: 'spki', format: 'pem' }).toString()
+  } catch (error) {
+    throw new TypeError('authenticate.jwt.publicKey is not a public key in PEM', { cause: error })
+  }
+}
+
+/** `template` taken apart once: `{claim}` in it is replaced. */
+function identityFrom(template: string): IdentityOf {
+  // Texts, and between them names of claims.
+  const pieces = template.split(/\{([^}]*)\}/)
+  if ('wrong' in parseActorId(pieces.map((piece, at) => (at % 2 === 1 ? 'x' : piece)).join('')))
+    throw new TypeError(`authenticate.jwt.actor '${template}' is not type/key, as in user/{sub}`)
+  return (claims) => {
+    const { sub, exp } = claims
+    if (typeof sub !== 'string' || sub === '') return fail('unauthenticated', 'the token has no sub')
+    let actor = pieces[0] as string
+    for (let at = 1; at < pieces.length; at += 2) {
+      const name = pieces[at] as string
+      const value = Object.hasOwn(claims, name) ? claims[name] : undefined
+      if (typeof value !== 'string' && typeof value !== 'number') return fail('unauthenticated', `the token has no claim '${name}'`)
+      actor += `${value}${pieces[at + 1] as string}`
+    }
+    // As whoever signed it named nobody: a user whose name cannot be a key is told so, and not to come again and again.
+    if (sub.includes('\u0000') || 'wrong' in parseActorId(actor)) return fail('unauthenticated', 'the claims of the token name no actor')
+    return exp === undefined ? { sub, actor, claims } : { sub, actor, claims, expiresAt: exp * 1000 }
+  }
 }

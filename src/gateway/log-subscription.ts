@@ -10,7 +10,7 @@
  *
  *  1. `#scanned`: every entry up to it was written or is of other types. Only entries after it are written.
  *  2. `#head`: the newest offset known to exist. Live means `#scanned` reached it.
- *  3. At most one page is asked for at a time, and none while there is no room: at most one page is held.
+ *  3. At most one page is asked for at a time, of all logs of a subscriber (pull-turn.ts), and none while there is no room.
  */
 import type { HistoryOutcome, HistoryPage, TopicState } from '../actors/calls.ts'
 import type { Timer } from '../base/clock.ts'
@@ -79,6 +79,7 @@ export class LogSubscription implements Subscription {
       this.#timer?.cancel()
       this.#asked++
       this.#phase = 'live'
+      this.#leaveTurn()
       return
     }
     this.#head = Math.max(this.#head, state.offset)
@@ -86,13 +87,14 @@ export class LogSubscription implements Subscription {
   }
 
   roomAgain(): void {
-    if (this.#phase === 'behind') this.#pull()
+    if (this.#phase === 'behind' && this.#subscriber.room) this.#pull()
   }
 
   close(): void {
     if (this.#phase === 'closed') return
     this.#phase = 'closed'
     this.#timer?.cancel()
+    this.#leaveTurn()
     this.#source.remove(this)
   }
 
@@ -106,13 +108,25 @@ export class LogSubscription implements Subscription {
   }
 
   #pull(): void {
+    if (!this.#subscriber.pullTurn.take(this)) return
     this.#phase = 'pulling'
     const asked = ++this.#asked
     this.#source.history(this.#scanned + 1, (outcome) => {
       if (this.#phase !== 'pulling' || asked !== this.#asked) return
       if (outcome.ok) this.#page(outcome)
       else this.#wait()
+      this.#leaveTurn()
     })
+  }
+
+  /** To whoever is next: itself, at the end of the line, when it is still behind. */
+  #leaveTurn(): void {
+    const { pullTurn, room } = this.#subscriber
+    pullTurn.leave(this)
+    if (this.#phase === 'behind') pullTurn.queue(this)
+    const next = pullTurn.next
+    // A turn of the event loop for others between two pages.
+    if (next !== undefined && room) this.#source.soon(() => next.roomAgain())
   }
 
   #page(page: HistoryPage): void {
@@ -144,8 +158,6 @@ export class LogSubscription implements Subscription {
     } else {
       this.#attempt = 0
       this.#phase = 'behind'
-      // A turn of the event loop for others between two pages.
-      if (this.#subscriber.room) this.#source.soon(() => this.roomAgain())
     }
   }
 

@@ -7,7 +7,9 @@ import { fail, type Failure } from '../errors.ts'
 import { CLOSE } from '../protocol/close-codes.ts'
 import type { HistoryFrame, QueryFrame, RefreshFrame, SendFrame, SubscribeFrame, UnsubscribeFrame } from '../protocol/frames.ts'
 import type { ServerCodec } from '../protocol/encode.ts'
+import { inTime } from './auth-limit.ts'
 import type { Message } from './outbox.ts'
+import type { PullTurn } from './pull-turn.ts'
 import type { Open, RawEvent, Runnable } from './session.ts'
 import type { Site } from './site.ts'
 import { startOf, type Subscriber, type Subscription } from './subscription.ts'
@@ -29,9 +31,12 @@ export interface Client extends Subscriber {
   finished(message: Message | null): void
   refreshed(): void
   bye(code: number, reason: string): void
+  /** Serving it threw: ends this connection, and nothing else. */
+  broken(error: unknown): void
 }
 
 export interface ClientSubscriptions {
+  readonly pullTurn: PullTurn
   readonly count: number
   reserve(): number
   cancel(): void
@@ -62,6 +67,17 @@ export function run(client: Client, open: Open, what: Runnable): void {
   }
 }
 
+/** A callback of the engine or the app, in whose stack a throw would end the node. */
+function serving<Outcome>(client: Client, done: (outcome: Outcome) => void): (outcome: Outcome) => void {
+  return (outcome) => {
+    try {
+      done(outcome)
+    } catch (error) {
+      client.broken(error)
+    }
+  }
+}
+
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
 
 function send(client: Client, open: Open, frame: SendFrame): void {
@@ -75,14 +91,17 @@ function send(client: Client, open: Open, frame: SendFrame): void {
   if (seq !== undefined) {
     call.source = `session:${open.session}`
     call.seq = seq
-    call.base = frame.base ?? seq
+    if (frame.base !== undefined) call.base = frame.base
   }
   if (key !== undefined) call.key = qualifiedKey(sub, key)
   if (timeoutMs !== undefined) call.timeoutMs = timeoutMs
   client.began()
   site.counters.sends++
-  site.calls.send(call, (outcome) =>
-    client.finished(outcome.ok ? codec.sent(id, outcome.offset, outcome.durable, outcome.duplicate) : codec.failed(id, outcome)),
+  site.calls.send(
+    call,
+    serving(client, (outcome) =>
+      client.finished(outcome.ok ? codec.sent(id, outcome.offset, outcome.durable, outcome.duplicate) : codec.failed(id, outcome)),
+    ),
   )
 }
 
@@ -110,10 +129,13 @@ function query(client: Client, open: Open, frame: QueryFrame): void {
   if (timeoutMs !== undefined) call.timeoutMs = timeoutMs
   client.began()
   site.counters.queries++
-  site.calls.query(call, (outcome) => {
-    if (!outcome.ok) client.finished(codec.failed(id, outcome))
-    else client.finished(client.crowded ? codec.failed(id, CROWDED) : codec.answered(id, outcome.json, outcome.offset))
-  })
+  site.calls.query(
+    call,
+    serving(client, (outcome) => {
+      if (!outcome.ok) client.finished(codec.failed(id, outcome))
+      else client.finished(client.crowded ? codec.failed(id, CROWDED) : codec.answered(id, outcome.json, outcome.offset))
+    }),
+  )
 }
 
 const CROWDED: Failure = fail('overloaded', 'this connection does not take its answers fast enough: read, then ask again', {
@@ -129,20 +151,27 @@ function subscribe(client: Client, open: Open, frame: SubscribeFrame): void {
     return client.reply(codec.failed(id, fail('overloaded', `a connection has at most ${site.options.subscriptions} subscriptions`)))
   const sub = subscriptions.reserve()
   client.began()
-  site.upstreams.join(actor, topic, (outcome) => {
-    if (client.closing) return client.finished(null)
-    if (!outcome.ok) {
-      subscriptions.cancel()
-      return client.finished(codec.failed(id, outcome))
-    }
-    const { state } = outcome
-    const start = startOf(state, from)
-    const { journal, epoch, offset, json } = state
-    const subscription = outcome.attach(sub, start, client)
-    subscriptions.keep(subscription)
-    client.finished(codec.subscribed(id, { sub, journal, epoch, offset, recovered: start.recovered, ...(json !== undefined && { json }) }))
-    subscription.begin(start)
-  })
+  site.upstreams.join(
+    actor,
+    topic,
+    serving(client, (outcome) => {
+      if (client.closing) return client.finished(null)
+      // A view's value is a big answer like any other.
+      if (!outcome.ok || (client.crowded && outcome.state.json !== undefined)) {
+        subscriptions.cancel()
+        return client.finished(codec.failed(id, outcome.ok ? CROWDED : outcome))
+      }
+      const { state } = outcome
+      const start = startOf(state, from)
+      const { journal, epoch, offset, json } = state
+      const subscription = outcome.attach(sub, start, client)
+      subscriptions.keep(subscription)
+      client.finished(
+        codec.subscribed(id, { sub, journal, epoch, offset, recovered: start.recovered, ...(json !== undefined && { json }) }),
+      )
+      subscription.begin(start)
+    }),
+  )
 }
 
 function unsubscribe(client: Client, { id, sub }: UnsubscribeFrame): void {
@@ -160,11 +189,14 @@ function history(client: Client, open: Open, frame: HistoryFrame): void {
   const actor = site.rights.target(open.who, 'history', frame.to, '')
   if (typeof actor !== 'string') return client.reply(codec.failed(id, actor))
   client.began()
-  site.calls.history({ actor, from: Math.max(1, frame.from), limit: Math.min(frame.limit, site.options.historyEntries) }, (given) => {
-    const outcome = wholePage(given, frame.from)
-    if (!outcome.ok) client.finished(codec.failed(id, outcome))
-    else client.finished(client.crowded ? codec.failed(id, CROWDED) : codec.page(id, outcome.entries, outcome.more))
-  })
+  site.calls.history(
+    { actor, from: Math.max(1, frame.from), limit: Math.min(frame.limit, site.options.historyEntries) },
+    serving(client, (given) => {
+      const outcome = wholePage(given, frame.from)
+      if (!outcome.ok) client.finished(codec.failed(id, outcome))
+      else client.finished(client.crowded ? codec.failed(id, CROWDED) : codec.page(id, outcome.entries, outcome.more))
+    }),
+  )
 }
 
 /** From 0 or 1 is from the oldest that is kept; any other first offset that is no longer kept is a `gap`. */
@@ -177,8 +209,10 @@ function refresh(client: Client, open: Open, { id, token }: RefreshFrame): void 
   const { site, codec } = client
   client.began()
   const outcome = site.auth.authenticate({ token, headers: {}, query: {}, address: client.address, transport: 'ws' })
-  Promise.resolve(outcome).then(
-    (judged) => {
+  inTime(
+    site,
+    outcome,
+    serving(client, (judged) => {
       if (!judged.ok) return client.finished(codec.failed(id, judged))
       if (judged.who.sub !== open.who.sub) return client.finished(codec.failed(id, fail('denied', 'the token is of another user')))
       // The session's own actor stays: subscriptions and numbers belong to it.
@@ -189,8 +223,7 @@ function refresh(client: Client, open: Open, { id, token }: RefreshFrame): void 
       client.finished(
         codec.frame({ t: 'reply', id, ok: true, ticket: ticketOf(site, open), ...(expiresAt !== undefined && { expiresAt }) }),
       )
-    },
-    () => client.finished(codec.failed(id, fail('internal', 'the app failed to check the token'))),
+    }),
   )
 }
 
@@ -204,5 +237,8 @@ function raw(client: Client, open: Open, { data }: RawEvent): void {
     return client.bye(CLOSE.protocolError, `the actor type '${type}' has no event 'raw'`)
   client.began()
   site.counters.sends++
-  site.calls.send({ actor, type: 'raw', data, sender: `user:${open.who.sub}` }, () => client.finished(null))
+  site.calls.send(
+    { actor, type: 'raw', data, sender: `user:${open.who.sub}` },
+    serving(client, () => client.finished(null)),
+  )
 }

@@ -18,7 +18,7 @@ import { CLOSE } from '../protocol/close-codes.ts'
 import { byeFrame } from '../protocol/encode.ts'
 import { SUBPROTOCOLS } from '../protocol/frames.ts'
 import { Connection } from './connection.ts'
-import { handshakeOf, pathOf } from './handshake.ts'
+import { handshakeOf, NO_HANDSHAKE, pathOf } from './handshake.ts'
 import type { Site, WireForm } from './site.ts'
 import type { Socket } from './socket.ts'
 import type { wireForms } from './wire-forms.ts'
@@ -27,11 +27,20 @@ export const WEBSOCKET_PATH = '/v1/ws'
 /** After our half of the closing handshake the client has this long for its own. */
 const CLOSE_TIMEOUT_MS = 5_000
 const REASON_BYTES_MAX = 123
+/** What a full node asks for; clients add their own back-off, so that they do not come all at once. */
+const FULL_RETRY_MS = 1_000
 
 const CONNECTION = Symbol('connection')
-type Attached = WebSocket & { [CONNECTION]?: Connection }
+const OWED = Symbol('owed pong')
+type Attached = WebSocket & {
+  [CONNECTION]?: Connection
+  /** Of the newest ping that came while a pong waits on the socket; null for none yet. Absent: no pong waits. */
+  [OWED]?: Buffer | null | undefined
+}
 
 export interface WebSocketFront {
+  /** Whether this is for us. */
+  wants(request: IncomingMessage): boolean
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
   close(): void
 }
@@ -48,8 +57,8 @@ export function webSocketFront(site: Site, forms: ReturnType<typeof wireForms>):
     handleProtocols: chosen,
   } as ConstructorParameters<typeof WebSocketServer>[0])
   return {
+    wants: (request) => pathOf(request) === WEBSOCKET_PATH && request.headers.upgrade?.toLowerCase() === 'websocket',
     upgrade: (request, socket, head) => {
-      if (pathOf(request) !== WEBSOCKET_PATH) return refuse(socket, '404 Not Found')
       if (site.live.sockets.size >= 2 * site.options.connections) return refuse(socket, '503 Service Unavailable')
       server.handleUpgrade(request, socket, head, (ws) => accept(site, forms, ws, socket as NetSocket, request))
     },
@@ -74,9 +83,17 @@ function accept(site: Site, forms: ReturnType<typeof wireForms>, ws: WebSocket, 
   if (site.live.draining) return sayBye(form, ws, CLOSE.drained, 'this node is going: connect to another')
   if (site.live.sockets.size >= site.options.connections) {
     site.counters.overLimit++
-    return sayBye(form, ws, CLOSE.connectionLimit, `this node has its ${site.options.connections} connections`)
+    // Not 3504, which is for good: a flood of strangers must log nobody out.
+    return sayBye(
+      form,
+      ws,
+      CLOSE.busy,
+      `this node has its ${site.options.connections} connections: come again, or to another`,
+      FULL_RETRY_MS,
+    )
   }
-  ;(ws as Attached)[CONNECTION] = new Connection(site, form, new WebSocketPort(ws, socket), handshakeOf(request))
+  const handshake = site.auth.readsRequest ? handshakeOf(request) : NO_HANDSHAKE
+  ;(ws as Attached)[CONNECTION] = new Connection(site, form, new WebSocketPort(ws, socket), handshake)
   ws.on('message', onMessage)
   ws.on('ping', onPing)
   ws.on('pong', onPong)
@@ -98,10 +115,10 @@ function formOf(forms: ReturnType<typeof wireForms>, protocol: string): WireForm
   }
 }
 
-function sayBye(form: WireForm, ws: WebSocket, code: number, reason: string): void {
+function sayBye(form: WireForm, ws: WebSocket, code: number, reason: string, retryAfterMs?: number): void {
   ws.on('error', ignore)
   ws.on('message', ignore)
-  ws.send(form.codec.frame(byeFrame(code, reason)))
+  ws.send(form.codec.frame(byeFrame(code, reason, retryAfterMs)))
   ws.close(code, shortened(reason))
 }
 
@@ -112,10 +129,21 @@ function onMessage(this: WebSocket, data: unknown, isBinary: boolean): void {
 }
 
 function onPing(this: WebSocket, data: Buffer): void {
-  const connection = (this as Attached)[CONNECTION]
-  connection?.heard()
-  // A client that pings without reading would fill our memory with pongs.
-  if (connection?.room === true) this.pong(data)
+  const ws = this as Attached
+  ws[CONNECTION]?.heard()
+  // A client that pings without reading would fill our memory with pongs: only the newest ping need be answered (RFC 6455 §5.5.3).
+  if (ws[OWED] === undefined) pong(ws, data)
+  else ws[OWED] = Buffer.from(data)
+}
+
+/** The next when the socket has taken this one. */
+function pong(ws: Attached, data: Buffer): void {
+  ws[OWED] = null
+  ws.pong(data, false, (error) => {
+    const owed = ws[OWED]
+    ws[OWED] = undefined
+    if (owed !== null && owed !== undefined && error == null) pong(ws, owed)
+  })
 }
 
 function onPong(this: WebSocket): void {
@@ -153,6 +181,10 @@ class WebSocketPort implements Socket {
     return bytesWritten - writableLength - (handle?.writeQueueSize ?? 0)
   }
 
+  get readBytes(): number {
+    return this.#socket.bytesRead
+  }
+
   write(bytes: Uint8Array, taken: (() => void) | undefined): void {
     if (this.#ws.readyState === this.#ws.OPEN) this.#socket.write(bytes, taken)
   }
@@ -172,6 +204,10 @@ class WebSocketPort implements Socket {
   destroy(): void {
     // What was written is still sent.
     this.#socket.destroySoon()
+  }
+
+  cut(): void {
+    this.#socket.destroy()
   }
 }
 

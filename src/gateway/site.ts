@@ -11,6 +11,7 @@ import type { Auth } from './auth.ts'
 import type { GatewayCounters } from './counters.ts'
 import type { Message, OutboxKind } from './outbox.ts'
 import type { Rights } from './rights.ts'
+import type { SessionIds } from './session-ids.ts'
 import type { Tickets } from './tickets.ts'
 import type { Upstreams } from './upstreams.ts'
 import type { Periods } from './vigil.ts'
@@ -26,6 +27,7 @@ export interface Site {
   readonly node: string
   readonly auth: Auth
   readonly tickets: Tickets
+  readonly sessionIds: SessionIds
   readonly rights: Rights
   readonly upstreams: Upstreams
   readonly wheel: Wheel
@@ -48,8 +50,10 @@ export interface Closable {
   hintDrain(spreadMs: number): void
   /** Ends it when its requests are answered. */
   retire(): void
-  /** Ends it now. */
+  /** Says goodbye and ends it when what was written has been taken. */
   shutDown(): void
+  /** Ends it now, whatever was not taken. */
+  cut(): void
 }
 
 /** One subprotocol. */

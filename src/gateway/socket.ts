@@ -5,6 +5,8 @@ export interface Socket {
   readonly waitingBytes: number
   /** Grows with every byte the kernel takes. */
   readonly takenBytes: number
+  /** Grows with every byte that is read, also of a frame that is not whole yet. */
+  readonly readBytes: number
   write(bytes: Uint8Array, taken: (() => void) | undefined): void
   pause(): void
   resume(): void
@@ -12,6 +14,8 @@ export interface Socket {
   close(code: number, reason: string): void
   /** Ends it, when what was written has been sent. */
   destroy(): void
+  /** Ends it now. */
+  cut(): void
 }
 
 /** Stands for a socket that is closed, so that nothing holds the real one. */
@@ -19,9 +23,11 @@ export const GONE: Socket = Object.freeze({
   address: '',
   waitingBytes: 0,
   takenBytes: 0,
+  readBytes: 0,
   write: () => undefined,
   pause: () => undefined,
   resume: () => undefined,
   close: () => undefined,
   destroy: () => undefined,
+  cut: () => undefined,
 })

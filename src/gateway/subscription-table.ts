@@ -1,10 +1,12 @@
 /** The subscriptions of one connection, by the number it knows them by. Made with the first. */
+import { PullTurn } from './pull-turn.ts'
 import type { ClientSubscriptions } from './requests.ts'
 import type { Subscription } from './subscription.ts'
 
 export class SubscriptionTable implements ClientSubscriptions {
   readonly #all: { subscriptions: number }
   readonly #open = new Map<number, Subscription>()
+  readonly pullTurn: PullTurn = new PullTurn()
   #joining = 0
   #last = 0
 

@@ -4,12 +4,15 @@
  */
 import type { TopicState } from '../actors/calls.ts'
 import type { Position } from '../protocol/frames.ts'
+import type { PullTurn } from './pull-turn.ts'
 import type { SharedNote } from './shared-note.ts'
 
 /** Who gets the notes: a socket's session, or a stream of server-sent events. */
 export interface Subscriber {
   /** Whether notes may be written now. When it is true again, `roomAgain` of each subscription is called. */
   readonly room: boolean
+  /** Shared by its subscriptions. */
+  readonly pullTurn: PullTurn
   /** `from`: one after the offset of the previous note of this subscription. */
   note(subscription: Subscription, note: SharedNote, from: number): void
   /** Entries that cannot be replayed. `journal`: named when the subscription goes on in another one. */

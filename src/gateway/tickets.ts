@@ -5,7 +5,7 @@
  *
  * It never carries rights beyond the token it was given for: that token's expiry is in it.
  */
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto'
 import type { Identity } from '../actors/define.ts'
 
 export interface Ticket {
@@ -27,11 +27,12 @@ type Fields = readonly [
 ]
 
 export class Tickets {
-  readonly #key: Uint8Array
+  // Made once: bytes would be made a key, by way of two exceptions, with each signature.
+  readonly #key: KeyObject
 
   constructor(key: Uint8Array) {
     if (key.length < 16) throw new TypeError('the ticket key needs at least 16 bytes')
-    this.#key = key
+    this.#key = createSecretKey(key)
   }
 
   issue({ session, who, device, expiresAt }: Ticket): string {
@@ -60,6 +61,6 @@ export class Tickets {
   }
 
   #sign(body: string): Buffer {
-    return createHmac('sha256', this.#key).update('troupe-ticket-1.').update(body).digest()
+    return createHmac('sha256', this.#key).update(`troupe-ticket-1.${body}`).digest()
   }
 }

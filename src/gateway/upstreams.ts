@@ -13,7 +13,7 @@ import type { ActorCalls, HistoryOutcome, Note, NoteSink, TopicCall, TopicOutcom
 import { backoffMs } from '../base/backoff.ts'
 import type { Clock, Timer } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
-import type { Failure } from '../errors.ts'
+import { fail, type Failure } from '../errors.ts'
 import type { Options } from '../options.ts'
 import type { GatewayCounters } from './counters.ts'
 import { LatestSubscription, type LatestSource } from './latest-subscription.ts'
@@ -36,6 +36,8 @@ export interface Joined {
   attach(sub: number, start: Start, subscriber: Subscriber): Subscription
 }
 
+/** What a log entry has on the wire besides its data, about. */
+const ENTRY_BYTES = 100
 const RETRY_FIRST_MS = 50
 const RETRY_MAX_MS = 5_000
 
@@ -79,6 +81,8 @@ class Upstream implements LatestSource, LogSource {
   #epoch = 0
   #head = 0
   #attempt = 0
+  /** Mean size of the entries of the newest page; 0: none seen. */
+  #entryBytes = 0
   #retry: Timer | null = null
   #owed: { readonly at: number; readonly timer: Timer } | null = null
   newest: SharedNote | null = null
@@ -103,7 +107,8 @@ class Upstream implements LatestSource, LogSource {
 
   join(done: (outcome: Joined | Failure) => void): void {
     this.#joins++
-    const answer = (outcome: TopicOutcome): void => {
+    const answer = (told: TopicOutcome): void => {
+      const outcome = this.#withinLimit(told)
       done(
         outcome.ok
           ? { ok: true, state: outcome, attach: (sub, start, subscriber) => this.#attach(outcome, sub, start, subscriber) }
@@ -143,10 +148,19 @@ class Upstream implements LatestSource, LogSource {
     this.#owed = { at: monoMs, timer }
   }
 
+  /** A page holds about what a socket has room for: what it has none for is read again later. */
   history(from: number, done: (outcome: HistoryOutcome) => void): void {
-    const types = this.#state?.types ?? null
-    this.#parts.counters.pulls++
-    this.#parts.calls.history({ actor: this.#call.actor, from, limit: this.#parts.options.historyEntries, types }, done)
+    const { counters, calls, options } = this.#parts
+    counters.pulls++
+    const fitting = this.#entryBytes === 0 ? options.historyEntries : Math.ceil(options.outboxSoftBytes / this.#entryBytes)
+    const limit = Math.min(fitting, options.historyEntries)
+    calls.history({ actor: this.#call.actor, from, limit, types: this.#state?.types ?? null }, (outcome) => {
+      if (outcome.ok && outcome.entries.length > 0) {
+        const bytes = outcome.entries.reduce((sum, { json }) => sum + json.length, 0)
+        this.#entryBytes = ENTRY_BYTES + bytes / outcome.entries.length
+      }
+      done(outcome)
+    })
   }
 
   /** Subscribes again, at once. */
@@ -233,6 +247,13 @@ class Upstream implements LatestSource, LogSource {
     this.#retry?.cancel()
     this.#feed?.close()
     this.#feed = null
+  }
+
+  #withinLimit(outcome: TopicOutcome): TopicOutcome {
+    const { answerBytes } = this.#parts.options
+    const bytes = outcome.ok ? (outcome.json?.length ?? 0) : 0
+    if (bytes <= answerBytes) return outcome
+    return fail('too_large', `the view '${this.#call.topic}' has ${bytes} bytes; the limit is ${answerBytes}`)
   }
 
   #attach(state: TopicState, sub: number, start: Start, subscriber: Subscriber): Subscription {

@@ -3,8 +3,9 @@
  * look again. Time is in ticks of the wheel, but for the token’s, which is wall time.
  *
  *  1. A socket that holds bytes for the client is judged by whether it takes any (DESIGN D9): a ping would wait behind them.
- *  2. A connection that is not read is not held to its pongs.
- *  3. The client is asked to refresh its token 30 s before the end, or in the last quarter of a short life; at the end it is closed.
+ *  2. A connection that is not read is not held to its pongs, but is pinged: the client too asks whether the other side lives.
+ *  3. Bytes of a frame that is not whole yet answer a ping as well: a big one on a slow link is no silence.
+ *  4. The client is asked to refresh its token 30 s before the end, or in the last quarter of a short life; at the end it is closed.
  */
 import { CLOSE } from '../protocol/close-codes.ts'
 import { beat, firstPulse, type Pulse } from './heartbeat.ts'
@@ -21,6 +22,8 @@ export interface Periods {
 export interface Facts {
   readonly waitingBytes: number
   readonly takenBytes: number
+  /** Grows with every byte that comes. */
+  readonly readBytes: number
   /** Its socket is not read. */
   readonly paused: boolean
   readonly nowMs: number
@@ -42,11 +45,16 @@ export class Vigil implements Pulse {
   lastHeard = 0
   pingedAt = 0
   #stall: Stall | null = null
+  /** When the last ping was sent (3). */
+  #readBytes = 0
   /** Wall time; 0: not, or said already. */
   #hintAt = 0
 
   begin(tick: number, pingTicks: number, random: number): void {
-    Object.assign(this, firstPulse(tick, pingTicks, random))
+    const { lastSent, lastHeard, pingedAt } = firstPulse(tick, pingTicks, random)
+    this.lastSent = lastSent
+    this.lastHeard = lastHeard
+    this.pingedAt = pingedAt
   }
 
   /** A new token. */
@@ -67,7 +75,7 @@ export class Vigil implements Pulse {
       this.#hintAt = 0
       return { do: 'hint', leftMs, next: tick + 1 }
     }
-    const sight = facts.waitingBytes > 0 ? this.#lookSlow(tick, facts.takenBytes, periods) : this.#lookQuiet(tick, facts.paused, periods)
+    const sight = facts.waitingBytes > 0 ? this.#lookSlow(tick, facts.takenBytes, periods) : this.#lookQuiet(tick, facts, periods)
     if (sight.do === 'bye' || leftMs === Infinity) return sight
     const tokenMs = this.#hintAt === 0 ? leftMs : this.#hintAt - facts.nowMs
     return { ...sight, next: Math.min(sight.next, tick + Math.max(1, Math.ceil(tokenMs / periods.tickMs))) }
@@ -79,10 +87,15 @@ export class Vigil implements Pulse {
     return this.#stall.over(takenBytes, tick, slow) ? SLOW : { do: 'wait', next: tick + Math.ceil(slow / 4) }
   }
 
-  #lookQuiet(tick: number, paused: boolean, { ping, grace }: Periods): Sight {
+  #lookQuiet(tick: number, { paused, readBytes }: Facts, { ping, grace }: Periods): Sight {
     this.#stall = null
-    if (paused) return { do: 'wait', next: tick + grace }
+    if (paused) {
+      const due = this.lastSent + ping
+      return tick < due ? { do: 'wait', next: due } : { do: 'ping', next: tick + ping }
+    }
+    if (this.pingedAt !== 0 && readBytes !== this.#readBytes) this.lastHeard = tick
     const outcome = beat(this, tick, ping, grace)
+    if (outcome.do === 'ping') this.#readBytes = readBytes
     return outcome.do === 'dead' ? SILENT : outcome
   }
 }

@@ -11,6 +11,7 @@ export const CLOSE = {
   protocolError: 3501,
   neverConnected: 3502,
   kicked: 3503,
+  /** Of one user; a node that is full says `busy`. */
   connectionLimit: 3504,
   denied: 3507,
   replaced: 3510,

@@ -44,10 +44,14 @@ export interface ServerCodec<Message> {
 
 const BYTES_PREFIX = '{"$bytes":"'
 
-/** The base64 text in data that is bytes, or null. */
+/** RFC 4648 §4, with padding; its length is a multiple of four. */
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
+
+/** The base64 text in data that is bytes, or null. Any other text under `$bytes` is the app's own: plain JSON. */
 export function bytesText(json: string): string | null {
   if (!json.startsWith(BYTES_PREFIX) || json.indexOf('"', BYTES_PREFIX.length) !== json.length - 2) return null
-  return json.slice(BYTES_PREFIX.length, -2)
+  const text = json.slice(BYTES_PREFIX.length, -2)
+  return text.length % 4 === 0 && BASE64.test(text) ? text : null
 }
 
 /** JSON has no bytes: its clients get base64 text. */

@@ -10,7 +10,9 @@ import { checkFrame, type Decoded } from './decode.ts'
 import { bytesText, type EncodedNote, type ServerCodec } from './encode.ts'
 import { scanValues } from './msgpack-scan.ts'
 
-const encoder = new Encoder({ ignoreUndefined: true })
+/** The library encodes by recursion: what is nested deeper goes the slower way that needs no stack. */
+const RECURSION_DEPTH_MAX = 1_000
+const encoder = new Encoder({ ignoreUndefined: true, maxDepth: RECURSION_DEPTH_MAX })
 const decoder = new Decoder()
 
 /** All frames of one binary message. Bytes in a frame are views of `message`: copy what is kept. */
@@ -36,9 +38,42 @@ function decodeOne(bytes: Uint8Array, depthMax: number): Decoded {
   }
 }
 
-/** Any value as MessagePack; for clients and tests. */
+/** Any value as MessagePack; for clients and tests. Throws on one that is nested more than a thousand levels deep. */
 export function encodeValue(value: unknown): Uint8Array {
   return encoder.encode(value)
+}
+
+/** As `encodeValue`, for what was JSON text, however deep: state that many events have nested may be deeper than any one of them. */
+function encodeParsed(value: unknown): Uint8Array {
+  try {
+    return encoder.encode(value)
+  } catch {
+    return encodeDeep(value)
+  }
+}
+
+function encodeDeep(value: unknown): Uint8Array {
+  const parts: Uint8Array[] = []
+  const left: unknown[] = [value]
+  while (left.length > 0) {
+    const next = left.pop()
+    if (Array.isArray(next)) {
+      parts.push(headOf(next.length, 0x90, 0xdc))
+      for (let at = next.length - 1; at >= 0; at--) left.push(next[at])
+    } else if (typeof next === 'object' && next !== null && !(next instanceof Uint8Array)) {
+      const fields = Object.entries(next).filter(([, field]) => field !== undefined)
+      parts.push(headOf(fields.length, 0x80, 0xde))
+      for (const [name, field] of fields.reverse()) left.push(field, name)
+    } else parts.push(encoder.encode(next))
+  }
+  return joinBytes(parts)
+}
+
+/** Of an array or map of `count`: in one byte, or in `wide` and two bytes, or in the type after it and four. */
+function headOf(count: number, narrow: number, wide: number): Uint8Array {
+  if (count < 16) return Uint8Array.of(narrow | count)
+  if (count < 65_536) return Uint8Array.of(wide, count >>> 8, count)
+  return Uint8Array.of(wide + 1, count >>> 24, count >>> 16, count >>> 8, count)
 }
 
 /** JSON text of an answer as the value it stands for, bytes as bytes. */
@@ -65,7 +100,7 @@ function tailOf({ offset, type, at, json }: EncodedNote): Uint8Array {
   const parts = [encodeValue('offset'), encodeValue(offset)]
   if (type !== undefined) parts.push(encodeValue('type'), encodeValue(type))
   if (at !== undefined) parts.push(encodeValue('at'), encodeValue(at))
-  if (json !== undefined) parts.push(encodeValue('data'), encodeValue(valueOf(json)))
+  if (json !== undefined) parts.push(encodeValue('data'), encodeParsed(valueOf(json)))
   return joinBytes([Uint8Array.of(parts.length / 2), ...parts])
 }
 
@@ -73,12 +108,12 @@ export const msgpackServerCodec: ServerCodec<Uint8Array> = {
   frame: encodeValue,
   sent: (id, offset, durable, duplicate) =>
     encodeValue({ t: 'reply', id, ok: true, offset, durable, duplicate: duplicate ? true : undefined }),
-  answered: (id, json, offset) => encodeValue({ t: 'reply', id, ok: true, data: valueOf(json), offset }),
+  answered: (id, json, offset) => encodeParsed({ t: 'reply', id, ok: true, data: valueOf(json), offset }),
   failed: (id, failure) => encodeValue({ t: 'reply', id, ok: false, error: wireError(failure) }),
   subscribed: (id, { json, ...fields }) =>
-    encodeValue({ t: 'reply', id, ok: true, ...fields, data: json === undefined ? undefined : valueOf(json) }),
+    encodeParsed({ t: 'reply', id, ok: true, ...fields, data: json === undefined ? undefined : valueOf(json) }),
   page: (id, entries, more) =>
-    encodeValue({
+    encodeParsed({
       t: 'reply',
       id,
       ok: true,

@@ -115,6 +115,24 @@ describe('topics as server-sent events', () => {
     await stream.return(undefined)
   })
 
+  test('who begins now is told where that is: cut off before the first note, a reader comes back to it', async () => {
+    await t.post('/v1/actors/user/alice/events', note('one'))
+    const { journal } = (await (await t.get('/v1/actors/user/alice')).json()) as { journal: string }
+    for (const topic of ['feed', 'changed']) {
+      const path = `/v1/actors/user/alice/topics/${topic}`
+      const placed = Promise.withResolvers<string>()
+      const first = readSse((await t.get(path)).body as ReadableStream<Uint8Array>, placed.resolve)
+      const live = next(first)
+      const id = await placed.promise
+      const { offset } = (await (await t.post('/v1/actors/user/alice/events', note('two'))).json()) as { offset: number }
+      expect(id).toBe(`${journal}:${offset - 1}`)
+      const again = await open(path, id)
+      for (const heard of [await live, await next(again)]) expect(heard).toMatchObject({ id: `${journal}:${offset}`, note: { offset } })
+      await first.return(undefined)
+      await again.return(undefined)
+    }
+  })
+
   test('a signal tells a reader that comes back of a change it missed', async () => {
     await t.post('/v1/actors/user/alice/events', note('one'))
     const { journal } = (await (await t.get('/v1/actors/user/alice')).json()) as { journal: string }

@@ -1,13 +1,28 @@
 /** One production node and the commands that talk to it, as processes. */
+import { createServer as createHttpServer, type Server as HttpServer } from 'node:http'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ANY_PORTS, APP, cleanUp, folder, Running, serving, troupe, type Node, type Ran } from './troupe.ts'
 
-afterAll(cleanUp)
+const gates: HttpServer[] = []
+afterAll(() => {
+  cleanUp()
+  for (const gate of gates) gate.closeAllConnections()
+  for (const gate of gates) gate.close()
+})
 
 const start = (cwd: string, ...more: readonly string[]): Running =>
   new Running(['start', 'app.ts', '--insecure', ...ANY_PORTS, ...more], { cwd })
+
+/** Holds an app that fetches its URL while it loads; `reached` gives how to let it go. */
+async function loadingGate(): Promise<{ readonly url: string; readonly reached: Promise<() => void> }> {
+  const reached = Promise.withResolvers<() => void>()
+  const server = createHttpServer((_, response) => reached.resolve(() => response.end()))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  gates.push(server)
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, reached: reached.promise }
+}
 
 describe('a running node', () => {
   const cwd = folder()
@@ -185,6 +200,27 @@ describe('signals', () => {
     expect(await closed).toBe(3015)
     expect(seen).toEqual(['welcome', 'hint', 'bye'])
     expect(await node.running.exit).toBe(0)
+  })
+
+  test.each(['SIGTERM', 'SIGINT'] as const)('%s while the app still loads: exit 0, never served', async (signal) => {
+    const gate = await loadingGate()
+    const starting = start(folder({ 'app.ts': `await fetch('${gate.url}')\n${APP}` }))
+    const letGo = await gate.reached
+    starting.signal(signal)
+    await starting.line('err', /drains/)
+    letGo()
+    expect(await starting.exit).toBe(0)
+    expect(starting.out).toEqual([])
+  })
+
+  test('a second signal while the app still loads stops at once', async () => {
+    const gate = await loadingGate()
+    const starting = start(folder({ 'app.ts': `await fetch('${gate.url}')\n${APP}` }))
+    await gate.reached
+    starting.signal('SIGTERM')
+    await starting.line('err', /drains/)
+    starting.signal('SIGTERM')
+    expect(await starting.exit).toBe(1)
   })
 
   test('a second signal stops at once', async () => {

@@ -10,7 +10,7 @@ import { wireServer, type WireServer } from './wire-server.ts'
 const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
 const FLAGS =
   '--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync'
-const PAGE = '<!doctype html><title>SDK</title><script type="module">import * as sdk from "/sdk.js"; globalThis.sdk = sdk</script>'
+const PAGE = '<!doctype html><title>SDK</title><script type="module">import * as sdk from "/sdk.js"; window.sdk = sdk</script>'
 
 /** What the page's script puts there. */
 interface InPage {
@@ -19,7 +19,7 @@ interface InPage {
   heard: unknown[]
   states: string[]
 }
-declare const globalThis: InPage & typeof window
+declare const window: InPage & Window
 
 /** A bound for what must happen, not a wait. */
 const PATIENT = { timeout: 30_000 }
@@ -49,7 +49,7 @@ describe.skipIf(!there)('in Chromium', () => {
     browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS.split(' ') })
     page = await browser.newPage()
     await page.goto(`http://127.0.0.1:${server.port}/`)
-    await page.waitForFunction(() => globalThis.sdk !== undefined)
+    await page.waitForFunction(() => window.sdk !== undefined)
   })
   afterAll(async () => {
     await browser?.close()
@@ -58,34 +58,34 @@ describe.skipIf(!there)('in Chromium', () => {
 
   it('connects relative to the page, sends, and gets typed errors', async () => {
     const result = await page.evaluate(async () => {
-      globalThis.heard = []
-      globalThis.states = []
-      const c = (globalThis.c = globalThis.sdk.connect('/', { token: () => Promise.resolve('token'), device: 'browser' }))
-      c.on('state', (state) => globalThis.states.push(state))
-      c.actor().subscribe('feed', (note) => globalThis.heard.push(note.data), { from: 'start' })
+      window.heard = []
+      window.states = []
+      const c = (window.c = window.sdk.connect('/', { token: () => Promise.resolve('token'), device: 'browser' }))
+      c.on('state', (state) => window.states.push(state))
+      c.actor().subscribe('feed', (note) => window.heard.push(note.data), { from: 'start' })
       const sent = await c.actor().send('a', { text: 'häßlich 🎭' })
       const refused = await c
         .actor('user/alice')
         .send('refuse')
-        .catch((error: Sdk.TroupeError) => [error instanceof globalThis.sdk.TroupeError, error.code, error.reason])
+        .catch((error: Sdk.TroupeError) => [error instanceof window.sdk.TroupeError, error.code, error.reason])
       return { sent, refused, count: (await c.actor().query('count')) as number }
     })
     expect(result).toEqual({ sent: { offset: 1, durable: true, duplicate: false }, refused: [true, 'refused', 'full'], count: 1 })
-    await page.waitForFunction(() => globalThis.heard.length === 1)
-    expect(await page.evaluate(() => globalThis.heard)).toEqual([{ text: 'häßlich 🎭' }])
+    await page.waitForFunction(() => window.heard.length === 1)
+    expect(await page.evaluate(() => window.heard)).toEqual([{ text: 'häßlich 🎭' }])
   })
 
   it('resumes after a cut connection: nothing lost, nothing twice', async () => {
     let answers = 0
     server.model.replyHoldMs = () => (answers++ === 0 ? 3_600_000 : 0)
-    const sent = page.evaluate(() => globalThis.c.actor().send('a', 'cut'))
+    const sent = page.evaluate(() => window.c.actor().send('a', 'cut'))
     await expect.poll(() => server.model.actor('user/alice').entries.length, PATIENT).toBe(2)
     server.model.socket.cut()
     server.model.append('user/alice', 'a', 'meanwhile')
     expect(await sent).toEqual({ offset: 2, durable: true, duplicate: true })
-    await page.waitForFunction(() => globalThis.heard.length >= 3)
-    expect(await page.evaluate(() => globalThis.heard.slice(1))).toEqual(['cut', 'meanwhile'])
-    expect(await page.evaluate(() => globalThis.states)).toEqual(['open', 'resuming', 'open'])
+    await page.waitForFunction(() => window.heard.length >= 3)
+    expect(await page.evaluate(() => window.heard.slice(1))).toEqual(['cut', 'meanwhile'])
+    expect(await page.evaluate(() => window.states)).toEqual(['open', 'resuming', 'open'])
     expect(server.model.of('connect').at(-1)).toMatchObject({ ticket: 'ticket:s1', device: 'browser' })
   })
 
@@ -96,16 +96,16 @@ describe.skipIf(!there)('in Chromium', () => {
     await expect.poll(() => old.gone, PATIENT).toBe(true)
     expect(server.model.opened.length).toBe(before + 1)
     server.model.append('user/alice', 'a', 'after')
-    await page.waitForFunction(() => globalThis.heard.includes('after'))
-    expect(await page.evaluate(() => globalThis.states)).toEqual(['open', 'resuming', 'open'])
+    await page.waitForFunction(() => window.heard.includes('after'))
+    expect(await page.evaluate(() => window.states)).toEqual(['open', 'resuming', 'open'])
   })
 
   it('stays away after a code that says so', async () => {
     server.model.socket.bye(3503, false)
-    await page.waitForFunction(() => globalThis.c.state === 'closed')
+    await page.waitForFunction(() => window.c.state === 'closed')
     expect(
       await page.evaluate(() =>
-        globalThis.c
+        window.c
           .actor()
           .send('a')
           .catch((error: Sdk.TroupeError) => error.code),

@@ -238,7 +238,8 @@ describe('credentials', () => {
     expect(server.of('refresh').map(({ token }) => token)).toEqual(['t2', 't3'])
     server.socket.bye(3005, true)
     await open()
-    expect(server.of('connect').at(-1)).toMatchObject({ ticket: 'ticket:s1', token: 't4' })
+    // The ticket is that of the last refresh: the one of the welcome ends with the token it was given for.
+    expect(server.of('connect').at(-1)).toMatchObject({ ticket: 'ticket:s1:2', token: 't4' })
   })
 
   it('an `expired` answer refreshes the token, and the send is repeated', async () => {
@@ -298,6 +299,26 @@ describe('hint drain', () => {
     server.unreachable = false
     old.bye(3015, true)
     await open()
+  })
+
+  it.each([3005, 3500])('whose second connection is refused for its ticket (%i) comes again with a token, once', async (code) => {
+    for (const refusals of [1, 2]) {
+      const { clock, server, client, open } = setup()
+      await open()
+      const old = server.socket
+      let left = refusals
+      server.intercept = (socket, frame) => {
+        if (frame.t !== 'connect' || left === 0) return false
+        left--
+        socket.bye(code, code < 3500)
+        return true
+      }
+      old.toClient({ t: 'hint', kind: 'drain', inMs: 0, spreadMs: 0, url: 'ws://other/v1/ws' })
+      await clock.run(5_000)
+      expect(server.opened.map(({ url }) => url)).toEqual(['ws://model/v1/ws', 'ws://other/v1/ws', 'ws://other/v1/ws'])
+      expect(server.of('connect').at(-1)).toMatchObject({ token: 'token' })
+      expect([client.state, old.gone]).toEqual(['open', refusals === 1])
+    }
   })
 
   it('never leads from an encrypted address to a plain one', async () => {

@@ -122,6 +122,7 @@ export class ModelServer {
   limits = { frameBytes: 65_536, inflight: 64, subscriptions: 128 }
   #sessions = 0
   #subs = 0
+  #refreshes = 0
 
   constructor(clock: ClientClock) {
     this.clock = clock
@@ -193,7 +194,10 @@ export class ModelServer {
       const entries = all.slice(0, frame.limit).map(({ offset, type, data, at }) => ({ offset, type, data, at }))
       this.reply(socket, { t: 'reply', id: frame.id, ok: true, entries, more: all.length > entries.length })
     }
-    if (frame.t === 'refresh') this.reply(socket, { t: 'reply', id: frame.id, ok: true, expiresAt: this.expiresAt() })
+    if (frame.t === 'refresh') {
+      const ticket = `ticket:${socket.session}:${++this.#refreshes}`
+      this.reply(socket, { t: 'reply', id: frame.id, ok: true, expiresAt: this.expiresAt(), ticket })
+    }
   }
 
   #connect(socket: ModelSocket, frame: ConnectFrame): void {
@@ -201,7 +205,7 @@ export class ModelServer {
     const held = frame.ticket !== undefined && !this.ticketsVoid
     if (frame.ticket !== undefined && this.ticketsVoid && frame.token === undefined)
       return socket.bye(this.ticketCode, this.ticketCode < 3500)
-    socket.session = held ? (frame.ticket as string).slice('ticket:'.length) : `s${++this.#sessions}`
+    socket.session = held ? ((frame.ticket as string).split(':')[1] as string) : `s${++this.#sessions}`
     socket.actor = this.user(frame)
     const expiresAt = this.expiresAt()
     socket.toClient({

@@ -222,6 +222,11 @@ describe('queries, history, session', () => {
       status: 401,
       body: { error: { code: 'expired' } },
     })
+    expect(await call(`/v1/session?ticket=${ticket}`, { as: null, method: 'POST' })).toMatchObject({
+      status: 401,
+      body: { error: { code: 'unauthenticated' } },
+    })
+    expect(await call(`/v1/session?ticket=${ticket}`, { method: 'POST' })).toMatchObject({ status: 200 })
     await rigOf({ ticketKey: new Uint8Array(32).fill(8) })
     expect(await call(`/v1/actors/user/alice/queries/count?ticket=${ticket}`, { as: null })).toMatchObject({ status: 401 })
   })
@@ -290,7 +295,7 @@ describe('topics', () => {
     for (let i = 1; i <= 6; i++) rig.calls.append('user/alice', 'note.added', i)
     rig.calls.trim('user/alice', 5)
     const stream = await events(FEED, { 'last-event-id': 'j-user/alice:2' })
-    expect(await stream.next()).toEqual({ event: 'gap', data: { t: 'gap', sub: 1, from: 3, to: 4 } })
+    expect(await stream.next()).toEqual({ event: 'gap', id: 'j-user/alice:4', data: { t: 'gap', sub: 1, from: 3, to: 4 } })
     expect(await stream.next()).toMatchObject({ event: 'note', data: { from: 5, offset: 5 } })
     const other = await events(FEED, { 'last-event-id': 'other:2' })
     expect(await other.next()).toMatchObject({ event: 'gap', data: { from: 3, to: 6, journal: 'j-user/alice' } })
@@ -369,6 +374,33 @@ describe('the app’s own', () => {
     const boom = await call('/boom')
     expect(boom).toMatchObject({ status: 500, body: { error: { code: 'internal' } } })
     expect(JSON.stringify(boom.body)).not.toContain('secret')
+  })
+
+  test('what a route sends is what a fold will see: JSON or bytes, its own; what is neither rejects with invalid', async () => {
+    const given = Promise.withResolvers<AppTools>()
+    await rigOf({ app: { routes: (_, tools) => given.resolve(tools) } })
+    const tools = await given.promise
+    const send = (data: unknown): ReturnType<AppTools['send']> => tools.send('user/bob', 'note.added', data)
+    const bytes = Buffer.from([1, 2, 3])
+    const object = { at: new Date(0), gone: undefined, list: [1] }
+    rig.calls.hold()
+    const sent = [object, bytes, { $bytes: 'AQID' }, null, undefined].map((data) => send(data))
+    object.list.push(2)
+    bytes.fill(9)
+    rig.calls.release()
+    await Promise.all(sent)
+    expect(rig.calls.sends.map(({ data }) => data)).toStrictEqual([
+      { at: '1970-01-01T00:00:00.000Z', list: [1] },
+      new Uint8Array([1, 2, 3]),
+      new Uint8Array([1, 2, 3]),
+      null,
+      undefined,
+    ])
+    const cycle: unknown[] = []
+    cycle.push(cycle)
+    for (const data of [1n, { deep: [1n] }, cycle, () => 1, Symbol('s')])
+      await expect(send(data)).rejects.toMatchObject({ name: 'TroupeError', code: 'invalid', retryable: false })
+    expect(rig.calls.sends).toHaveLength(5)
   })
 
   test('static files: types, index.html, validators; nothing outside the folder', async () => {

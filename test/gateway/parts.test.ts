@@ -98,7 +98,7 @@ test('heartbeat: dead exactly when nothing came for `grace` after a ping; a live
 
 describe('vigil', () => {
   const periods = { ping: 100, grace: 30, slow: 120, tickMs: 10 }
-  const facts = { waitingBytes: 0, takenBytes: 0, paused: false, nowMs: 0, expiresAt: undefined }
+  const facts = { waitingBytes: 0, takenBytes: 0, readBytes: 0, paused: false, nowMs: 0, expiresAt: undefined }
   const fresh = (): Vigil => {
     const vigil = new Vigil()
     vigil.begin(10, periods.ping, 0)
@@ -134,13 +134,28 @@ describe('vigil', () => {
   test('not read: not held to its pongs, and fresh when it is read again', () => {
     const vigil = fresh()
     expect(vigil.look(110, facts, periods)).toEqual({ do: 'ping', next: 140 })
-    expect(vigil.look(140, { ...facts, paused: true }, periods).do).toBe('wait')
+    vigil.lastSent = 110
+    expect(vigil.look(140, { ...facts, paused: true }, periods)).toEqual({ do: 'wait', next: 210 })
+    // The client asks too whether the other side lives.
+    expect(vigil.look(210, { ...facts, paused: true }, periods)).toEqual({ do: 'ping', next: 310 })
     vigil.readAgain(150)
     vigil.lastSent = 150
     expect(vigil.look(151, facts, periods)).toEqual({ do: 'wait', next: 250 })
     expect(vigil.look(250, facts, periods).do).toBe('ping')
     expect(vigil.look(280, facts, periods)).toMatchObject({ do: 'bye', code: 3012 })
   })
+})
+
+test('vigil: bytes of a frame that is not whole yet answer a ping; none, or those before it, do not', () => {
+  const periods = { ping: 100, grace: 30, slow: 120, tickMs: 10 }
+  const facts = { waitingBytes: 0, takenBytes: 0, readBytes: 500, paused: false, nowMs: 0, expiresAt: undefined }
+  const vigil = new Vigil()
+  vigil.begin(10, periods.ping, 0)
+  expect(vigil.look(110, facts, periods)).toEqual({ do: 'ping', next: 140 })
+  vigil.lastSent = 110
+  expect(vigil.look(140, { ...facts, readBytes: 501 }, periods)).toEqual({ do: 'wait', next: 210 })
+  expect(vigil.look(210, { ...facts, readBytes: 600 }, periods)).toEqual({ do: 'ping', next: 240 })
+  expect(vigil.look(240, { ...facts, readBytes: 600 }, periods)).toMatchObject({ do: 'bye', code: 3012 })
 })
 
 test('stall: only a socket that takes nothing at all is one', () => {

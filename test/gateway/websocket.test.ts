@@ -1,7 +1,7 @@
 /** CONTRACT §3, row by row, over real sockets. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { fail } from '../../src/errors.ts'
-import { startRig, until, type Rig, type RigConfig, type TestClient } from './rig.ts'
+import { startRig, until, type Frame, type Rig, type RigConfig, type TestClient } from './rig.ts'
 
 let rig: Rig
 const rigOf = async (config: RigConfig): Promise<Rig> => {
@@ -61,6 +61,34 @@ describe('connect', () => {
       const welcome = await client.frame('welcome')
       expect([welcome['resumed'], welcome['session'] === session]).toEqual([same, same])
     }
+  })
+
+  test('a ticket alone ends when its first did, however often it resumes; only authenticate begins a new time', async () => {
+    let asked = 0
+    const authenticate = (): { sub: string; actor: string } | null => (asked++ < 2 ? { sub: 'a', actor: 'user/a' } : null)
+    await rigOf({ virtual: true, mode: 'start', options: { ticketTtlMs: 10_000 }, app: { authenticate } })
+    const come = async (connect: object): Promise<Frame> => {
+      const client = await rig.open()
+      client.send({ t: 'connect', ...connect })
+      await until(() => client.frames.length > 0, 'the first answer')
+      return client.frames[0] as Frame
+    }
+    const began = await come({ token: 't' })
+    let ticket = began['ticket']
+    for (let i = 0; i < 3; i++) {
+      rig.clock.advance(3_000)
+      const resumed = await come({ ticket })
+      expect(resumed).toMatchObject({ t: 'welcome', session: began['session'], resumed: true })
+      ticket = resumed['ticket']
+    }
+    const renewed = await come({ ticket, token: 't' })
+    expect(renewed).toMatchObject({ t: 'welcome', session: began['session'], resumed: true })
+    rig.clock.advance(1_000)
+    expect(await come({ ticket })).toMatchObject({ t: 'bye', code: 3005 })
+    expect(await come({ ticket: renewed['ticket'] })).toMatchObject({ t: 'welcome', session: began['session'] })
+    expect(asked).toBe(2)
+    rig.clock.advance(9_000)
+    expect(await come({ ticket: renewed['ticket'] })).toMatchObject({ t: 'bye', code: 3005 })
   })
 
   test('a ticket alone that does not hold: bye 3005, which a client with a token survives', async () => {
@@ -474,12 +502,15 @@ describe('limits', () => {
     expect(await client.ask({ t: 'subscribe', id: 6, topic: 'summary' })).toMatchObject({ ok: true })
   })
 
-  test('beyond `connections`: bye 3504', async () => {
+  test('beyond `connections`: bye 3013 with retryAfterMs, so that nobody is logged out for good; room again is for the next', async () => {
     await rigOf({ options: { connections: 1 } })
-    await rig.join()
+    const first = await rig.join()
     const second = await rig.open()
-    expect(await second.frame('bye')).toMatchObject({ code: 3504, reconnect: false })
-    expect((await second.closed).code).toBe(3504)
+    expect(await second.frame('bye')).toMatchObject({ code: 3013, reconnect: true, retryAfterMs: 1000 })
+    expect((await second.closed).code).toBe(3013)
+    first.socket.terminate()
+    await until(() => rig.gateway.stats().sockets === 0, 'the first is forgotten')
+    await rig.join()
   })
 })
 

@@ -13,6 +13,9 @@ import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import { notesApp } from '../admin/admin-app.ts'
 
+/** As they are before any node runs here. */
+const platform = { Request: globalThis.Request, Response: globalThis.Response }
+
 const running: RunningNode[] = []
 afterEach(async () => {
   for (const node of running.splice(0)) await node.stop()
@@ -132,6 +135,12 @@ describe('a life', () => {
 })
 
 describe('listeners', () => {
+  test('the process keeps its own Request and Response: they are the app’s too', async () => {
+    const node = await start()
+    await Promise.all([fetch(`${node.adminUrl}/livez`), fetch(`${http(node)}/v1/nothing`)])
+    expect([globalThis.Request === platform.Request, globalThis.Response === platform.Response]).toEqual([true, true])
+  })
+
   test('TLS: https and wss on the client port, from files or PEM texts', async () => {
     const [cert, key] = [fixture('localhost-cert.pem'), fixture('localhost-key.pem')]
     const pems = { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }

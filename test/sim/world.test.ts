@@ -25,7 +25,7 @@ test('promises that an event settles are done before the next event', async () =
   const world = new World(1)
   const seen: string[] = []
   const chain = async (): Promise<void> => {
-    for (let i = 0; i < 50; i++) await null
+    for (let i = 0; i < 50; i++) await Promise.resolve()
     seen.push('settled')
   }
   world.after(1, () => {

@@ -1,5 +1,6 @@
 /** `start`: one production node, in this process. */
 import type { Command } from 'commander'
+import type { RunningNode } from '../../node.ts'
 import { appPath, loadApp } from '../app-module.ts'
 import { failed, lineOf, misused } from '../failure.ts'
 import { example, flag, whole } from '../flags.ts'
@@ -54,18 +55,31 @@ moved, exit 0. A second signal stops at once; what was acknowledged is kept even
 async function start(given: string, flags: StartFlags, terminal: Terminal): Promise<void> {
   const config = serveConfig(flags)
   const notes = laterFlags(flags)
+  const log = logFor(terminal, flags.node, flags.logLevel, terminal.interactive)
+  let node: RunningNode | undefined
+  let drains = 0
+  // From here on: what is asked while the node still starts must be heard, and loading an app can take long.
+  const deaf = onSignals({
+    drain: (signal) => {
+      log.info({ signal }, 'drains; the same signal again stops at once')
+      drains += 1
+      void node?.drain()
+    },
+    stop: () => process.exit(1),
+  })
   const { app, dir } = await loadApp(appPath(given))
   if (app.authenticate === undefined && flags.insecure !== true)
     throw failed(
       `${given} has no 'authenticate', so nobody could connect: add it to app({ … }), or try the app with 'troupe dev', or accept anybody with --insecure`,
     )
-  const log = logFor(terminal, flags.node, flags.logLevel, terminal.interactive)
   for (const note of notes) log.warn({}, note)
   if (flags.insecure === true) log.warn({}, 'insecure: anybody who reaches the client port can be anybody')
 
   // Not at the top: the other commands start faster without the parts of a node.
   const { startNode } = await import('../../node.ts')
-  const node = await startNode({ ...config, app, appDir: dir, mode: 'start', devTokens: flags.insecure === true, log })
+  // Nothing was opened yet that would have to be drained.
+  if (drains > 0) return deaf()
+  node = await startNode({ ...config, app, appDir: dir, mode: 'start', devTokens: flags.insecure === true, log })
   process.on('uncaughtException', (error) => {
     // State is in the store and in no other place: the node stops rather than go on with a broken one.
     log.error(
@@ -74,18 +88,16 @@ async function start(given: string, flags: StartFlags, terminal: Terminal): Prom
     )
     process.exit(1)
   })
-  const deaf = onSignals({
-    drain: (signal) => {
-      log.info({ signal }, 'drains; the same signal again stops at once')
-      void node.drain()
-    },
-    stop: () => process.exit(1),
-  })
-  terminal.out(`client ${node.clientUrl}`)
-  if (node.adminUrl !== null) terminal.out(`admin ${node.adminUrl}`)
-  terminal.out('ready')
+  if (drains > 0) void node.drain()
+  else announce(node, terminal)
   await node.closed
   deaf()
+}
+
+function announce({ clientUrl, adminUrl }: RunningNode, terminal: Terminal): void {
+  terminal.out(`client ${clientUrl}`)
+  if (adminUrl !== null) terminal.out(`admin ${adminUrl}`)
+  terminal.out('ready')
 }
 
 /** Flags of the cluster: refused where ignoring them would break a promise, else noted. */

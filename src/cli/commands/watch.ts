@@ -109,7 +109,7 @@ class Watch {
   async #read(response: Response): Promise<string> {
     try {
       if (response.body === null) return 'empty answer'
-      for await (const event of readSse(response.body)) {
+      for await (const event of readSse(response.body, (id) => (this.#last = id))) {
         this.#attempt = 0
         this.#print(event)
         if (this.#left === 0) {
@@ -123,8 +123,7 @@ class Watch {
     }
   }
 
-  #print({ event, id, data }: SseEvent): void {
-    if (id !== null) this.#last = id
+  #print({ event, data }: SseEvent): void {
     if (event !== 'note' && event !== 'gap') return
     if (event === 'note') this.#left -= 1
     if (this.#flags.json) return this.#terminal.out(data)

@@ -1,9 +1,0 @@
-import type { ClientRandom } from './platform.ts'
-
-/**
- * Full-jitter exponential back-off (M. Brooker, "Exponential Backoff And Jitter", 2015).
- * Attempt 0 waits at random below `firstMs`; the bound doubles to `maxMs`.
- */
-export function backoffMs(attempt: number, firstMs: number, maxMs: number, random: ClientRandom): number {
-  return random.float() * Math.min(maxMs, firstMs * 2 ** Math.min(attempt, 30))
-}
