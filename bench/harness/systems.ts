@@ -84,11 +84,14 @@ export interface Running extends Child {
   readonly directory: string
 }
 
+/** The heap flag that the `troupe` command sets for itself (a small young generation: memory a connection counts); every server gets it. */
+const SERVER_FLAGS = ['--max-semi-space-size=16']
+
 export async function startSystem(system: System, execArgv: readonly string[] = []): Promise<Running> {
   const directory = await dataDirectory()
   // What the system before left to be written is not to be written while this one is measured.
   await promisify(execFile)('sync')
-  const child = await startChild(system.program, system.args(directory), execArgv)
+  const child = await startChild(system.program, system.args(directory), [...SERVER_FLAGS, ...execArgv])
   return { ...child, system, directory }
 }
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=16
 /**
  * The `troupe` command. This file must load on any Node: it checks the version before it imports anything newer.
  */
