@@ -72,6 +72,8 @@ export interface Failure {
   readonly reason?: string
   /** The sequence number that is due, with a failed sequenced send. */
   readonly next?: number
+  /** With `moved`: only a node whose code has this version of the actor type, or a newer one, can serve the actor (J8). Between nodes; clients do not see it. */
+  readonly minVersion?: number
 }
 
 export function fail(code: ErrorCode, message: string, more?: Omit<Failure, 'ok' | 'code' | 'message'>): Failure {
@@ -89,7 +91,7 @@ export interface WireError {
 }
 
 export function wireError(failure: Failure): WireError {
-  const { ok: _, code, message, ...more } = failure
+  const { ok: _, minVersion: __, code, message, ...more } = failure
   return { code, message, retryable: ERRORS[code].retryable, ...more }
 }
 

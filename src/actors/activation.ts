@@ -4,43 +4,45 @@
  *  A1 Turns run one after another, only while live. What comes before waits in the mailbox, bounded for clients.
  *  A2 Nothing leaves before what it shows is durable (J7), unless the type is write-behind (J9).
  *  A3 An activation that only answers queries writes nothing and never claims (J2).
- *  A4 Fenced, broken, failed or passivated, it ends once, by `#end`: everything that waits hears it, nothing of the memory survives.
+ *  A4 Fenced, broken, failed, passivated or released, it ends once, by `#end`: everything that waits hears it, nothing of the memory survives.
+ *  A5 Once it is asked to leave for another owner it takes nothing more, whatever its life (H1).
  *
  *      loading ──read──▶ live ──a reducer threw──▶ settling ──state read anew──▶ live
- *         │               │ └──────idle──────────▶ closing ──last batch durable──┐
+ *         │               │ └──idle, leaving─────▶ closing ──last batch durable──┐
  *         └──── failed ───┴── fenced, failed ──▶ dead ◀───────────────────────────┘
+ *      handed over ──▶ live, or, where answers leave early (J9): claiming ──claim durable──▶ live
  */
 import { guarded } from '../base/guard.ts'
 import { BoundedQueue } from '../base/queue.ts'
 import { fail, type Failure } from '../errors.ts'
 import type { Alarmed } from './alarms.ts'
-import type { Loaded } from '../store/store.ts'
 import type { NoteSink } from './calls.ts'
-import { deepFreeze } from './check.ts'
+import { checkState } from './check.ts'
 import type { ActorDefinition } from './define.ts'
 import type { EffectOwner } from './delivery.ts'
 import type { DraftEntry, GateItem } from './draft.ts'
-import type { Effect } from './effects.ts'
-import { foldEntries } from './fold.ts'
-import { claimOf, foldFor, foldParts } from './reading.ts'
+import type { Folded } from './fold.ts'
+import type { Bundle, Opened } from './handoff.ts'
 import type { Host } from './host.ts'
+import { Leaving, type LeavingOwner } from './leaving.ts'
+import { Loading, unreadFailure, type LoadingOwner, type Unread } from './loading.ts'
 import type { ActorMemory, Timer } from './memory.ts'
 import type { SendRequest, Task } from './requests.ts'
-import { takeEvent } from './take.ts'
+import { takeRequest, turnAway } from './take.ts'
 import { cancelAlarms, ringTimer } from './timers.ts'
-import { Topics, type TopicOwner } from './topics.ts'
+import { projectView, Topics, type TopicOwner } from './topics.ts'
 import type { Flight } from './sealing.ts'
+import { Settling, type SettlingOwner } from './settling.ts'
 import { Writer, type WriterOwner } from './writer.ts'
 
 /** How an activation ended, for who makes the next one. */
-export type Ending = 'fenced' | 'passivated' | 'broken' | 'other'
+export type Ending = 'fenced' | 'passivated' | 'released' | 'broken' | 'newer' | 'other'
 
-type Life = 'loading' | 'live' | 'settling' | 'closing' | 'dead'
+type Life = 'loading' | 'claiming' | 'live' | 'settling' | 'closing' | 'dead'
 
-const READ_AGAIN_MAX = 20
 const NO_MEMORY: ActorMemory = { state: null, journal: '', offset: 0, lastAt: 0, dedupe: null, effects: null, timers: null, marks: null }
 
-export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed {
+export class Activation implements WriterOwner, TopicOwner, EffectOwner, LoadingOwner, SettlingOwner, LeavingOwner, Alarmed {
   readonly id: string
   readonly key: string
   readonly definition: ActorDefinition
@@ -50,10 +52,12 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
   #life: Life = 'loading'
   #mailbox: BoundedQueue<Task> | null = null
   #topics: Topics | null = null
-  /** Settling: the state is read anew, and only the open batch is waited for. */
-  #rested = false
-  #attempt = 0
+  #loading: Loading | null = null
+  #settling: Settling | null = null
+  #leaving: Leaving | null = null
   #usedAt: number
+  /** Requests that came lately: halved again and again. */
+  #uses = 0
 
   constructor(host: Host, id: string, key: string, definition: ActorDefinition) {
     this.#host = host
@@ -64,8 +68,28 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
     this.#usedAt = host.clock.mono()
   }
 
+  /** The memory is that of the actor: it was read. */
+  get known(): boolean {
+    return this.#life !== 'loading' && this.#life !== 'dead'
+  }
+
   get live(): boolean {
-    return this.#life === 'live' || this.#life === 'settling'
+    return this.#leaving === null && (this.#life === 'live' || this.#life === 'settling')
+  }
+
+  /** It is on its way to another owner, and takes nothing more (A5). */
+  get leaving(): boolean {
+    return this.#leaving !== null
+  }
+
+  /** Requests are served here, now or soon. */
+  get serves(): boolean {
+    return this.#leaving === null && this.#life !== 'closing' && this.#life !== 'dead'
+  }
+
+  /** What waits and what came lately, to compare activations by. */
+  get busy(): number {
+    return (this.#mailbox?.length ?? 0) + this.writer.gated + this.#uses
   }
 
   get over(): boolean {
@@ -91,58 +115,40 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
   // ── Reading from the store ───────────────────────────────────────────────────────────────────────────────────────
 
   /** Reads the actor; with `claim`, takes it from a busy owner in the same step (J2). */
-  load(claim: boolean, tries = 0): void {
+  load(claim: boolean): void {
     this.#life = 'loading'
-    const begunAt = this.#host.clock.mono()
-    const attempt = ++this.#attempt
-    this.#host.reading.count++
-    const limit = this.#host.clock.after(this.#host.options.activationTimeoutMs, () => {
-      if (attempt === this.#attempt) this.#unreadable(new Error('the store did not answer in time'))
-    })
-    if (claim) this.#host.counters.claims++
-    const read = claim ? this.#host.store.claim(this.id, claimOf(this.#host, this.definition)) : this.#host.store.load(this.id)
-    read.then(
-      (loaded) => {
-        limit.cancel()
-        this.#host.reading.count--
-        if (attempt === this.#attempt) this.#loaded(loaded, claim, begunAt, tries)
-      },
-      (error: unknown) => {
-        limit.cancel()
-        this.#host.reading.count--
-        if (attempt === this.#attempt) this.#unreadable(error)
-      },
-    )
+    this.#loading?.cancel()
+    this.#loading = new Loading(this.#host, this, claim)
+    this.#loading.begin()
   }
 
-  #unreadable(error: unknown): void {
-    if (this.#host.dead || (this.#life !== 'loading' && this.#life !== 'settling')) return
-    this.#host.counters.storeFailures++
-    this.#host.log.warn({ actor: this.id }, `the actor could not be read: ${String(error)}`)
-    this.#end(fail('store_unavailable', 'the actor cannot be read from the store now: repeat later', { retryAfterMs: 500 }))
+  loaded(folded: Folded, claimed: boolean, begunAt: number): void {
+    this.#loading = null
+    if (this.memory !== NO_MEMORY) this.#replaced(folded.memory)
+    this.memory = folded.memory
+    this.writer.adopt(folded, claimed, begunAt)
+    this.#host.counters.activated++
+    this.#begin()
   }
 
-  #loaded(loaded: Loaded | null, claimed: boolean, begunAt: number, tries: number): void {
-    if (this.#host.dead || this.#life !== 'loading') return
-    const outcome = foldFor(this.#host, this, loaded)
-    switch (outcome.kind) {
-      case 'again': // J5: a hole, seen while a writer was busy
-        if (tries < READ_AGAIN_MAX) this.load(claimed, tries + 1)
-        else this.#broken('its batches have a hole')
-        return
-      case 'newer':
-        this.#newer(outcome.version)
-        return
-      case 'broken':
-        this.#broken(outcome.why)
-        return
-      case 'folded':
-        if (this.memory !== NO_MEMORY) this.#replaced(outcome.memory)
-        this.memory = outcome.memory
-        this.writer.adopt(outcome, claimed, begunAt)
-        this.#host.counters.activated++
-        this.#begin()
+  /**
+   * Takes up what an earlier owner handed over, instead of reading (H1). Nothing leaves before the claim is durable: it is the open batch, which
+   * events and answers join (J2, J7). Where answers leave early it comes first (J9).
+   */
+  adopt({ folded, hints }: Opened): void {
+    this.memory = folded.memory
+    this.writer.takeOver(folded, hints)
+    this.#host.counters.activated++
+    this.#host.counters.adopted++
+    if (this.definition.durability === 'event') {
+      this.#begin()
+      return
     }
+    this.#life = 'claiming'
+    const late = (): void => {
+      if (this.#is('claiming')) this.unread({ kind: 'unreadable', error: new Error('the store did not take the claim in time') })
+    }
+    this.#host.clock.after(this.#host.options.activationTimeoutMs, late)
   }
 
   /**
@@ -154,20 +160,17 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
     if (this.memory.journal !== by.journal || this.memory.offset !== by.offset) this.#endTopics()
   }
 
-  #newer(version: number): void {
-    this.#host.log.warn({ actor: this.id, version }, 'the actor was written by newer code than this node runs')
-    this.#end(fail('moved', `the actor’s state has version ${version}; this node runs ${this.definition.version}`))
-  }
-
-  /** J8: nothing is skipped; who asks gets `internal` until code or journal is mended. */
-  #broken(why: string): void {
-    this.#host.counters.foldFailures++
-    this.#host.log.error({ actor: this.id, version: this.definition.version }, `the actor cannot be activated: ${why}`)
-    this.#end(fail('internal', `the actor cannot be activated: ${why}`), 'broken')
+  unread(why: Unread): void {
+    const { failure, ending } = unreadFailure(this.#host, this, why)
+    this.#end(failure, ending)
   }
 
   #begin(): void {
     this.#life = 'live'
+    if (this.#leaving !== null) {
+      this.#leave()
+      return
+    }
     for (const [name, timer] of this.memory.timers ?? []) this.#host.alarms.set(this, name, timer)
     for (const target of this.memory.effects?.targets() ?? []) this.#host.delivery.kick(this, target)
     this.#runMailbox()
@@ -192,11 +195,16 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
 
   /** Runs the task now, or when the activation is live. A `bounded` task is answered `overloaded` when too many wait (A1). */
   offer(task: Task, bounded: boolean): void {
+    if (this.#leaving !== null) {
+      task.moved(true)
+      return
+    }
     this.#usedAt = this.#host.clock.mono()
+    this.#uses++
     const full = bounded && (this.#mailbox?.length ?? 0) + this.writer.gated >= this.#host.options.mailboxEvents
     if (full) {
       this.#host.counters.overloaded++
-      task.failed(fail('overloaded', 'too many requests wait for this actor: repeat later', { retryAfterMs: 200 }))
+      turnAway(this, task, fail('overloaded', 'too many requests wait for this actor: repeat later', { retryAfterMs: 200 }))
     } else if (this.#life === 'live' && this.#mailbox === null) task.run(this)
     else if (this.#life === 'dead') task.moved(true)
     else this.#wait(task)
@@ -212,23 +220,29 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
   }
 
   take(request: SendRequest): void {
-    if (this.#mustClaimFirst(request)) return
-    if (this.writer.late)
-      request.failed(
-        fail('store_unavailable', 'this actor’s events could not be written for too long: repeat later', { retryAfterMs: 1000 }),
-      )
-    else if (this.definition.durability !== 'event' && this.writer.bound() === 'full')
-      request.failed(fail('overloaded', 'too much of this actor waits to be written: repeat later', { retryAfterMs: 200 }))
-    else takeEvent(this, this.#host, request)
+    if (!this.#mustClaimFirst(request)) takeRequest(this, this.#host, request)
   }
 
-  /** J9: answers leave early, so the claim, which says that this end may not be clean, comes first. */
+  /**
+   * The claim comes before the first event where answers leave early, because it says that this end may not be clean (J9); and where another
+   * owner, who may still be busy, has won the actor lately (J2).
+   */
   #mustClaimFirst(task: Task): boolean {
-    if (this.writer.epoch !== 0 || (this.definition.durability === 'event' && !this.writer.endedUnclean)) return false
+    if (this.writer.epoch !== 0 || !this.writer.quiet) return false // what is under way is the claim
+    const wait = this.#host.claimWait(this.id)
+    if (wait === null && this.definition.durability === 'event' && !this.writer.endedUnclean) return false
     this.#wait(task)
     this.#host.delivery.forget(this) // answers that come meanwhile find nobody; it begins again after
-    this.load(true)
+    this.claimAfter(wait)
     return true
+  }
+
+  /** `waitMs` null: nobody won the actor from this node lately. */
+  claimAfter(waitMs: number | null): void {
+    this.#life = 'loading'
+    if (waitMs !== null) this.writer.cause = 'claimsFenced'
+    if (waitMs === null || waitMs === 0) this.load(true)
+    else this.#host.clock.after(waitMs, () => this.#host.dead || this.#life !== 'loading' || this.load(true))
   }
 
   /** A durable timer's time has come (timers.ts). */
@@ -238,59 +252,27 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
 
   /** An entry is in the memory and in the draft. Write-behind shows it at once (J9). */
   tookEntry(entry: DraftEntry, marks: ReadonlyMap<string, number> | null): void {
-    if (this.#host.check) deepFreeze(this.memory.state)
+    if (this.#host.check) checkState(this.#host, this, this.memory.state)
     if (this.definition.durability === 'event') return
     this.writer.unclean = true
     this.writer.bound()
     this.#topics?.durable([entry], marks)
   }
 
-  /**
-   * A reducer threw, and may have changed the state it was given. The state is read anew, and what was taken but is not written yet
-   * is applied to it again; until then no turn runs and nothing is sealed.
-   */
+  /** A reducer threw or refused, and may have changed the state it was given (settling.ts). */
   suspect(): void {
     if (this.#host.check || this.#life !== 'live') return // checked states are frozen
     this.#life = 'settling'
-    this.writer.hold()
-    this.#readStateAnew(0)
+    this.#settling = new Settling(this.#host, this)
+    this.#settling.begin()
   }
 
-  #readStateAnew(tries: number): void {
-    if (this.#life !== 'settling' || this.writer.inFlight) return
-    this.#host.store.load(this.id).then(
-      (loaded) => {
-        if (this.#host.dead || this.#life !== 'settling') return
-        const outcome = foldFor(this.#host, this, loaded)
-        if (outcome.kind === 'again' && tries < READ_AGAIN_MAX) this.#readStateAnew(tries + 1)
-        else if (outcome.kind === 'again') this.#broken('its batches have a hole')
-        else if (outcome.kind === 'newer') this.#newer(outcome.version)
-        else if (outcome.kind === 'broken') this.#broken(outcome.why)
-        else if (outcome.n !== this.writer.n) this.fenced(true)
-        else this.#stateRead(outcome.memory.state)
-      },
-      (error: unknown) => this.#unreadable(error),
-    )
-  }
-
-  #stateRead(state: unknown): void {
-    const again = foldEntries(state, this.writer.open, foldParts(this.#host, this))
-    if ('wrong' in again) {
-      this.#broken(again.wrong)
-      return
-    }
-    this.memory.state = again.state
-    this.writer.release()
-    // What is open is written before the next turn, or a stream of failing events would hold it back for ever.
-    if (this.definition.durability === 'event' && !this.writer.quiet) this.#rested = true
-    else this.#goOn()
-  }
-
-  #goOn(): void {
-    this.#rested = false
+  settled(): void {
+    this.#settling = null
     this.#life = 'live'
     this.#topics?.resume()
-    this.#runMailbox()
+    if (this.#leaving === null) this.#runMailbox()
+    else this.#leave()
   }
 
   // ── What the writer tells ────────────────────────────────────────────────────────────────────────────────────────
@@ -298,15 +280,14 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
   committed(flight: Flight): void {
     if (this.#life === 'dead') return
     if (this.definition.durability === 'event') this.#topics?.durable(flight.entries, flight.marks)
+    if (this.#is('dead')) return // a subscriber that was told ended it
     for (const [name, timer] of flight.timers ?? [])
       if (timer !== null && this.memory.timers?.get(name) === timer) this.#host.alarms.set(this, name, timer)
     for (const target of new Set(flight.effects?.map(({ to }) => to))) this.#host.delivery.kick(this, target)
-    if (this.#life === 'closing') {
-      if (this.writer.quiet) this.#finish()
-    } else if (this.#life === 'settling') {
-      if (!this.#rested) this.#readStateAnew(0)
-      else if (this.writer.quiet) this.#goOn()
-    }
+    if (this.#is('claiming')) this.#begin()
+    else if (this.#is('settling')) this.#settling?.committed()
+    else if (this.#is('closing') && this.writer.quiet) this.#finish()
+    else if (this.#leaving !== null) this.#leave()
   }
 
   fenced(sure: boolean): void {
@@ -323,24 +304,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
     this.#end(failure)
   }
 
-  // ── Effects and subscribers ──────────────────────────────────────────────────────────────────────────────────────
-
-  oldestEffect(target: string): Effect | undefined {
-    return this.memory.effects?.oldest(target)
-  }
-
-  effectAt(target: string, seq: number): Effect | undefined {
-    return this.memory.effects?.at(target, seq)
-  }
-
-  effectIsDurable(effect: Effect): boolean {
-    return this.writer.effectIsDurable(effect)
-  }
-
-  effectDone(effect: Effect, refused: boolean): void {
-    this.memory.effects?.done(effect.to, effect.seq, refused ? 1 : 0)
-    this.writer.effectDone(effect.to, effect.seq, refused)
-  }
+  // ── Subscribers ──────────────────────────────────────────────────────────────────────────────────────
 
   follow(topic: string, sink: NoteSink, knows: number): void {
     const definition = this.definition.topics.get(topic)
@@ -360,22 +324,16 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
   }
 
   project(topic: string): string | null {
-    const definition = this.definition.topics.get(topic)
-    if (definition?.kind !== 'view') return null
-    try {
-      return (JSON.stringify(definition.project(this.memory.state)) as string | undefined) ?? 'null'
-    } catch (error) {
-      this.#host.log.error({ actor: this.id, topic }, `the view threw: ${String(error)}`)
-      return null
-    }
+    return projectView(this.#host, this, topic)
   }
 
   // ── The end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Passivates if idle for the type's time, or at once with `now`. Says whether it is over. */
   passivate(now: boolean): boolean {
+    if (!now) this.#uses >>= 1
     if (this.#life === 'dead') return true
-    if (this.#life !== 'live' || (!now && !this.#idle())) return false
+    if (this.#life !== 'live' || this.#leaving !== null || (!now && !this.#idle())) return false
     switch (this.writer.close()) {
       case 'busy':
         if (now) this.writer.flush()
@@ -400,9 +358,44 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
   }
 
   #finish(): void {
+    if (this.#leaving !== null) {
+      this.#leaving.finish()
+      return
+    }
     this.writer.snapshotAtEnd()
     this.#host.counters.passivated++
     this.#end(null, 'passivated')
+  }
+
+  /**
+   * Leaves for another owner (H1): takes nothing more, finishes what it took, ends, and says what the next owner needs; null when the next owner must read
+   * the store. While an append's outcome is unknown it waits (J4), but not for ever.
+   */
+  release(): Promise<Bundle | null> {
+    if (this.#leaving !== null) return this.#leaving.promise
+    const leaving = new Leaving(this.#host, this)
+    this.#leaving = leaving
+    this.#host.delivery.forget(this)
+    const waiting = this.#mailbox?.drain() ?? []
+    this.#mailbox = null
+    for (const task of waiting) guarded(this.#host.log, 'an answer', () => task.moved(true))
+    // What is only being read the next owner can read itself; a claim under way would be in its way.
+    if (this.#life === 'loading' && this.#loading?.claims !== true) this.left(true)
+    else this.#leave()
+    return leaving.promise
+  }
+
+  /** The next step on the way out; comes again after each batch. */
+  #leave(): void {
+    if (this.#life === 'live') this.#leaving?.step()
+  }
+
+  closing(): void {
+    this.#life = 'closing'
+  }
+
+  left(sure: boolean): void {
+    this.#end(null, 'released', sure)
   }
 
   /** The store has shown that others wrote since: this memory is old (D11). */
@@ -414,12 +407,15 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
   #end(failure: Failure | null, why: Ending = 'other', sure = true): void {
     if (this.#life === 'dead') return
     this.#life = 'dead'
+    this.#loading?.cancel()
+    this.#settling?.cancel()
     const { inFlight, open } = this.writer.abandon()
     const waiting = this.#mailbox?.drain() ?? []
     this.#mailbox = null
     cancelAlarms(this.#host, this.memory)
     this.#host.delivery.forget(this)
-    this.#host.retire(this, why, failure)
+    // Who leaves is not asked again here: until all are told it stands in the way of a new activation.
+    if (this.#leaving === null) this.#host.retire(this, why, failure)
     const tell = (item: GateItem | Task, certain: boolean): void =>
       guarded(this.#host.log, 'an answer', () => (failure === null ? item.moved(certain) : item.failed(failure)))
     for (const item of inFlight) tell(item, sure)
@@ -427,6 +423,14 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Alarmed
     for (const task of waiting) tell(task, true)
     this.#endTopics()
     this.memory = NO_MEMORY
+    if (this.#leaving === null) return
+    this.#host.retire(this, why, failure)
+    this.#leaving.end()
+  }
+
+  /** This node was declared dead (J7): who waits hears that the actor moved, and what is in flight may be applied. */
+  disown(): void {
+    this.#end(null, 'other', false)
   }
 
   /** The engine gives up: who waits hears `failure`. */

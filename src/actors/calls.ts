@@ -50,6 +50,8 @@ export type QueryOutcome = Answered | Failure
 export interface TopicCall {
   readonly actor: string
   readonly topic: string
+  /** The newest offset the asker has seen: a memory below it is proven newest first (D11). */
+  readonly atLeast?: number
   readonly timeoutMs?: number
 }
 /** A topic as it stands, at a durable offset. */

@@ -1,16 +1,101 @@
 /**
- * What `dev` and `troupe/testing` watch for (J8): reducers that change the state they are given, or that do not give the same
- * state again when their events are folded.
+ * What `dev` and `troupe/testing` watch for (J8): reducers that change the state they are given, that do not give the same state again
+ * when their events are folded, or whose state is not JSON, so that it is another after the next snapshot.
  */
 import type { Loaded } from '../store/store.ts'
+import type { ActorDefinition } from './define.ts'
 import { fold, type FoldOutcome, type FoldParts } from './fold.ts'
 import type { Host } from './host.ts'
 
 /** Freezes a state and all in it, so that a reducer that changes it throws where it does. Parts shared with an earlier state are frozen already. */
 export function deepFreeze(value: unknown): void {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value) || ArrayBuffer.isView(value)) return
-  Object.freeze(value)
-  for (const part of Object.values(value)) deepFreeze(part)
+  const waiting = isOpen(value) ? [value] : []
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    Object.freeze(next)
+    for (const part of partsOf(next)) if (isOpen(part)) waiting.push(part)
+  }
+}
+
+/** The same where no more than `most` parts are new; else freezes nothing (what is frozen is so in all its depth) and says false. */
+export function freezeSmall(value: unknown, most: number): boolean {
+  const found = isOpen(value) ? [value] : []
+  let left = most
+  for (const next of found) {
+    const parts = partsOf(next)
+    left -= 1 + parts.length
+    if (left < 0) return false
+    for (const part of parts) if (isOpen(part)) found.push(part)
+  }
+  for (const part of found) Object.freeze(part)
+  return true
+}
+
+function partsOf(value: object): readonly unknown[] {
+  return Array.isArray(value) ? (value as unknown[]) : Object.values(value)
+}
+
+function isOpen(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Object.isFrozen(value) && !ArrayBuffer.isView(value)
+}
+
+/** Freezes a new state, and says what in it is not JSON, once for each place. */
+export function checkState(
+  host: Host,
+  { id, definition }: { readonly id: string; readonly definition: ActorDefinition },
+  state: unknown,
+): void {
+  const wrong = notJson(state)
+  if (wrong !== null && host.learnt.first(`${definition.type} ${wrong.path.replaceAll(/\[\d+\]/g, '[]')} ${wrong.what}`)) {
+    host.counters.notJson++
+    host.log.error(
+      { actor: id, path: wrong.path },
+      `${wrong.path} ${wrong.what}: state must be JSON, or it is another after the next activation`,
+    )
+  }
+  deepFreeze(state)
+}
+
+/** The first place of a state that JSON does not give back as it is, and what is there. Parts that were looked at before are frozen, and skipped. */
+function notJson(state: unknown): { readonly path: string; readonly what: string } | null {
+  type Place = { readonly value: unknown; readonly path: string; readonly within: Place | null }
+  const waiting: Place[] = [{ value: state, path: 'state', within: null }]
+  for (let place = waiting.pop(); place !== undefined; place = waiting.pop()) {
+    const { value, path } = place
+    const what = notPlain(value)
+    if (what !== null) return { path, what }
+    if (!isOpen(value)) continue
+    for (let above = place.within; above !== null; above = above.within)
+      if (above.value === value) return { path, what: `is ${above.path} again: a cycle` }
+    const parts: [string, unknown][] = Array.isArray(value)
+      ? Array.from(value as unknown[], (part, i) => [`[${i}]`, part])
+      : Object.entries(value).map(([name, part]) => [
+          /^[\p{L}_$][\p{L}\d_$]*$/u.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`,
+          part,
+        ])
+    for (const [step, part] of parts.reverse()) waiting.push({ value: part, path: path + step, within: place })
+  }
+  return null
+}
+
+function notPlain(value: unknown): string | null {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return null
+    case 'number':
+      return Number.isFinite(value) ? null : `is ${value}`
+    case 'object': {
+      if (value === null || Array.isArray(value)) return null
+      const prototype: unknown = Object.getPrototypeOf(value)
+      if (prototype === Object.prototype || prototype === null) return null
+      const { name } = (value as { constructor?: { name?: string } }).constructor ?? {}
+      return name === undefined || name === '' ? 'is an object of a class' : `is a ${name}`
+    }
+    case 'undefined':
+      return 'is undefined'
+    default:
+      return `is a ${typeof value}`
+  }
 }
 
 /** Folds twice; states that differ are reported, and the second stands. */
@@ -25,7 +110,7 @@ export function foldTwice(loaded: Loaded | null, parts: FoldParts, host: Host): 
         'an impure reducer: folding the same events twice gave two states; reducers may use only state, data and ctx (ctx.now, ctx.random())',
       )
     }
-    deepFreeze(second.memory.state)
+    checkState(host, parts, second.memory.state)
   }
   return second
 }

@@ -5,6 +5,8 @@
  *  C1 One commit is in flight at a time. An activation has at most one batch in flight, over all commits.
  *  C2 A batch of unknown outcome is given again byte for byte (J4), after a back-off, until the store answers for certain.
  *  C3 Snapshots, hint drops and trims ride along, within the same bounds. They never hold up batches: after a failure they go alone.
+ *     Those of one actor go in their order: each brings only the pages of sender actors (D3) that changed since the one before. So the pages of one that
+ *     is given up go with the next, or are told to have changed again.
  *  C4 After a group failed as a whole its batches are tried one at a time, so that the one that the store cannot take waits alone.
  */
 import { backoffMs } from '../base/backoff.ts'
@@ -14,6 +16,13 @@ import { StoreError } from '../store/store.ts'
 import type { Host } from './host.ts'
 
 const RETRY_MAX_MS = 2000
+
+interface WaitingSnapshot {
+  readonly write: SnapshotWrite
+  /** It was given up: its pages are not in the store. */
+  readonly lost: () => void
+}
+
 /** An activation, as the committer sees it. */
 export interface Committable {
   /** The batch to append: the one in flight again, or the draft, sealed now; null for nothing (any more). */
@@ -26,7 +35,7 @@ export class Committer {
   #dirty = new Set<Committable>()
   /** Members of a group that failed as a whole; tried one at a time (C4). */
   readonly #suspects = new Set<Committable>()
-  #snapshots: SnapshotWrite[] = []
+  #snapshots: WaitingSnapshot[] = []
   #snapshotBytes = 0
   #drops: Hint[] = []
   #trims: Trim[] = []
@@ -45,8 +54,8 @@ export class Committer {
     this.#schedule()
   }
 
-  snapshot(write: SnapshotWrite): void {
-    this.#snapshots.push(write)
+  snapshot(write: SnapshotWrite, lost: () => void): void {
+    this.#snapshots.push({ write, lost })
     this.#snapshotBytes += write.bytes.length
     this.#schedule()
   }
@@ -101,7 +110,8 @@ export class Committer {
     const members: Committable[] = []
     const appends: Append[] = []
     const bytes = this.#collect(members, appends)
-    const group: CommitGroup = { appends, ...this.#extras(appends.length, bytes) }
+    const { riding, ...extras } = this.#extras(appends.length, bytes)
+    const group: CommitGroup = { appends, ...extras, snapshots: riding.map(({ write }) => write) }
     if (appends.length === 0 && group.snapshots.length === 0 && group.dropHints.length === 0 && group.trims.length === 0) {
       this.#next()
       return
@@ -111,7 +121,7 @@ export class Committer {
     this.#host.counters.batches += appends.length
     this.#host.store.commit(group).then(
       (result) => this.#answered(members, result),
-      (error: unknown) => this.#failed(members, group, error),
+      (error: unknown) => this.#failed(members, group, riding, error),
     )
   }
 
@@ -134,16 +144,16 @@ export class Committer {
   }
 
   /** What rides along. After a failure not with batches, so that it cannot hold them up (C3). */
-  #extras(appends: number, bytesTaken: number): Omit<CommitGroup, 'appends'> {
-    if (this.#failures > 0 && appends > 0) return { snapshots: [], dropHints: [], trims: [] }
+  #extras(appends: number, bytesTaken: number): { riding: WaitingSnapshot[]; dropHints: Hint[]; trims: Trim[] } {
+    if (this.#failures > 0 && appends > 0) return { riding: [], dropHints: [], trims: [] }
     const { commitBatches, commitBytes } = this.#host.options
     let bytes = bytesTaken
     let count = 0
     while (count < this.#snapshots.length && count < commitBatches && (count === 0 || bytes < commitBytes))
-      bytes += (this.#snapshots[count++] as SnapshotWrite).bytes.length
-    const snapshots = this.#snapshots.splice(0, count)
-    for (const { bytes: written } of snapshots) this.#snapshotBytes -= written.length
-    return { snapshots, dropHints: this.#drops.splice(0, commitBatches), trims: this.#trims.splice(0, commitBatches) }
+      bytes += (this.#snapshots[count++] as WaitingSnapshot).write.bytes.length
+    const riding = this.#snapshots.splice(0, count)
+    for (const { write } of riding) this.#snapshotBytes -= write.bytes.length
+    return { riding, dropHints: this.#drops.splice(0, commitBatches), trims: this.#trims.splice(0, commitBatches) }
   }
 
   #answered(members: readonly Committable[], { verdicts, ref }: CommitResult): void {
@@ -169,7 +179,7 @@ export class Committer {
    * The whole group met trouble. Its batches are given again as they were (C2): one at a time at first, so that one that the store
    * will never take does not hold up the others (C4). What rode along alone is dropped: it was only a shortcut (J5, D5, J10).
    */
-  #failed(members: readonly Committable[], group: CommitGroup, error: unknown): void {
+  #failed(members: readonly Committable[], group: CommitGroup, riding: readonly WaitingSnapshot[], error: unknown): void {
     if (this.#host.dead) return
     this.#host.counters.storeFailures++
     const outcome = error instanceof StoreError ? error.outcome : 'unknown'
@@ -178,7 +188,8 @@ export class Committer {
       this.#host.log.error({ outcome, batches: members.length }, `the store did not take a commit: ${String(error)}`)
     }
     this.#failures++
-    if (members.length > 0) for (const write of group.snapshots) this.snapshot(write)
+    if (members.length > 0) this.#giveAgain(riding)
+    else for (const snapshot of riding) this.#giveUp(snapshot)
     if (members.length > 0) this.#drops.push(...group.dropHints)
     if (members.length > 0) this.#trims.push(...group.trims)
     const alone = members.length === 1
@@ -191,6 +202,18 @@ export class Committer {
       this.#next()
     })
     for (const member of members) guarded(this.#host.log, 'taking a verdict', () => member.verdict(outcome, 0))
+  }
+
+  #giveAgain(riding: readonly WaitingSnapshot[]): void {
+    this.#snapshots.unshift(...riding)
+    for (const { write } of riding) this.#snapshotBytes += write.bytes.length
+  }
+
+  #giveUp({ write, lost }: WaitingSnapshot): void {
+    const next = this.#snapshots.findIndex((waiting) => waiting.write.actor === write.actor)
+    const later = this.#snapshots[next]
+    if (later === undefined) guarded(this.#host.log, 'giving up a snapshot', lost)
+    else this.#snapshots[next] = { ...later, write: { ...later.write, pages: new Map([...write.pages, ...later.write.pages]) } }
   }
 
   /** What failed alone is tried again alone: it never spoils a group. */

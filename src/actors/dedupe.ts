@@ -8,6 +8,7 @@
  *  - The same number or key with other content is a conflict: `content` is a hash of (type, data).
  */
 import type { ErrorCode } from '../errors.ts'
+import type { ActorDefinition } from './define.ts'
 import { SenderPages } from './pages.ts'
 
 export interface Answer {
@@ -46,6 +47,15 @@ export interface DedupeLimits {
   readonly answersKept: number
   readonly keysKept: number
   readonly dedupeTtlMs: number
+  /** Keys beyond the newest `keysKept` go after `forMs` of monotonic time: no jump of a clock makes a repeat new. */
+  readonly record?: { readonly keysKept: number; readonly forMs: number }
+}
+
+interface Key {
+  readonly usedAt: number
+  readonly answer: Answer
+  /** Monotonic time of the first `expire` that met it. */
+  since?: number
 }
 
 export interface DedupeSnapshot {
@@ -59,6 +69,16 @@ export interface DedupeSnapshot {
   readonly r?: readonly (readonly [string, readonly AnswerTuple[]])[]
 }
 type AnswerTuple = readonly [seq: number, content: number, offset: number, refusal?: readonly [ErrorCode, string, string]]
+
+/** What is kept for actors of a type: of one without history, whose one record is written whole with each event, fewer keys. */
+export function dedupeLimits(
+  options: DedupeLimits & { readonly recordKeysKept: number; readonly recordKeysMs: number },
+  { history }: ActorDefinition,
+): DedupeLimits {
+  if (history !== 'none') return options
+  const { answersKept, keysKept, dedupeTtlMs, recordKeysKept, recordKeysMs } = options
+  return { answersKept, keysKept, dedupeTtlMs, record: { keysKept: recordKeysKept, forMs: recordKeysMs } }
+}
 
 const MANY = 8
 /** A source that says its `base` may have so many times `answersKept` unanswered: each of them can be asked again, and is kept for that. */
@@ -78,7 +98,7 @@ export class Dedupe {
   /** Few in most actors: an array, searched; from MANY on with an index beside it. Each part is made when it is needed: there may be a million idle actors. */
   #sources: Source[] = []
   #index: Map<string, Source> | null = null
-  #keys: Map<string, { usedAt: number; answer: Answer }> | null = null
+  #keys: Map<string, Key> | null = null
   #senders: SenderPages | null
   /** Final refusals of sender actors' numbers, until `base` says that they arrived. */
   #refusedSenders: Map<string, Answer[]> | null = null
@@ -107,6 +127,11 @@ export class Dedupe {
   /** The changed pages of sender actors (D3), once. */
   takeDirtyPages(): Map<number, Uint8Array> | null {
     return this.#senders?.takeDirty() ?? null
+  }
+
+  /** These pages are not in the store as they were taken: the next snapshot brings them again. */
+  pagesChanged(pages: Iterable<number>): void {
+    this.#senders?.changed(pages)
   }
 
   /**
@@ -148,7 +173,7 @@ export class Dedupe {
     if (answer.seq === 0) {
       this.#keys ??= new Map()
       this.#keys.set(source, { usedAt: at, answer })
-      if (this.#keys.size > this.#limits.keysKept) this.#forgetOldestKey()
+      this.#keepNewestKeys()
       return
     }
     if (isActorSource(source)) {
@@ -171,9 +196,9 @@ export class Dedupe {
     if (drop > 0) answers.splice(0, drop)
   }
 
-  /** Forgets what was not used for the time stated (D3). Called before a snapshot, so that both stay in step. */
-  expire(now: number): void {
-    const before = now - this.#limits.dedupeTtlMs
+  /** Forgets what was not used for the time stated (D3), by `dropTime`. Called before a snapshot, so that both stay in step. */
+  expire(dropTime: number, mono: number): void {
+    const before = dropTime - this.#limits.dedupeTtlMs
     if (this.#sources.some(({ usedAt }) => usedAt < before)) {
       this.#sources = this.#sources.filter(({ usedAt }) => usedAt >= before)
       this.#index = this.#sources.length >= MANY ? new Map(this.#sources.map((known) => [known.name, known])) : null
@@ -181,6 +206,15 @@ export class Dedupe {
     for (const [key, { usedAt }] of this.#keys ?? []) {
       if (usedAt >= before) break // in order of use
       this.#keys?.delete(key)
+    }
+    if (this.#limits.record !== undefined) this.#expireRecord(this.#limits.record, mono)
+  }
+
+  #expireRecord({ keysKept, forMs }: NonNullable<DedupeLimits['record']>, mono: number): void {
+    let surplus = (this.#keys?.size ?? 0) - keysKept
+    for (const [key, known] of this.#keys ?? []) {
+      known.since ??= mono
+      if (surplus-- > 0 && mono - known.since >= forMs) this.#keys?.delete(key)
     }
   }
 
@@ -207,6 +241,7 @@ export class Dedupe {
       dedupe.#add({ name: source, last, usedAt, answers: answers.map(fromTuple) })
     for (const [source, answers] of stored?.r ?? []) (dedupe.#refusedSenders ??= new Map()).set(source, answers.map(fromTuple))
     for (const [key, usedAt, answer] of stored?.k ?? []) (dedupe.#keys ??= new Map()).set(key, { usedAt, answer: fromTuple(answer) })
+    dedupe.#keepNewestKeys() // it may have been written under a higher limit
     return dedupe
   }
 
@@ -219,10 +254,10 @@ export class Dedupe {
     else this.#refusedSenders.delete(source)
   }
 
-  #forgetOldestKey(): void {
+  #keepNewestKeys(): void {
     for (const key of this.#keys?.keys() ?? []) {
+      if ((this.#keys?.size ?? 0) <= this.#limits.keysKept) return
       this.#keys?.delete(key)
-      return
     }
   }
 }

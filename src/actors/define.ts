@@ -5,6 +5,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Hono } from 'hono'
 import { isActorType } from './actor-id.ts'
+import { isAsynchronous } from './async-schema.ts'
 
 // ── What a reducer sees ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -41,6 +42,16 @@ export interface ReduceContext<Signals extends string = string> {
   cancel(name: string): void
   /** `return ctx.refuse('full', 'no more than 1000 notes')`. Reason: a word of at most 64 characters. */
   refuse(reason: string, message?: string): Refusal
+}
+
+/** Passed to a query after state and arguments. */
+export interface QueryContext {
+  /** `type/key` */
+  readonly id: string
+  readonly type: string
+  readonly key: string
+  /** ms since 1970, never below the time of the newest entry. */
+  readonly now: number
 }
 
 // ── Parts of a definition ──────────────────────────────────────────────────────────────────────────────────────────
@@ -129,7 +140,7 @@ export interface ActorOptions<State, BySchema, Events, Topics, Queries> {
   readonly state: (key: string) => State
   readonly events: { readonly [Name in keyof BySchema]: EventDefinition<State, BySchema[Name], SignalNames<Topics>> } & Events
   readonly topics?: Topics
-  /** Each gets the state and the arguments and returns JSON. Pure and synchronous. */
+  /** Each gets the state, the arguments and a context, and returns JSON. Pure and synchronous. */
   readonly queries?: Queries
   readonly durability?: Durability
   readonly history?: History
@@ -164,7 +175,7 @@ export interface ActorDefinition<
   readonly events: ReadonlyMap<string, EventDefinition<any, any, string>>
   readonly topics: ReadonlyMap<string, Topic>
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
-  readonly queries: ReadonlyMap<string, (state: any, args: any) => unknown>
+  readonly queries: ReadonlyMap<string, (state: any, args: any, ctx?: any) => unknown>
   readonly durability: Durability
   readonly history: History
   readonly version: number
@@ -183,7 +194,7 @@ export function actor<
   // eslint-disable-next-line @typescript-eslint/no-empty-object-type
   Topics extends Readonly<Record<string, Topic<State>>>,
   // eslint-disable-next-line @typescript-eslint/no-explicit-any, @typescript-eslint/no-empty-object-type
-  Queries extends Readonly<Record<string, (state: State, args: any) => unknown>>,
+  Queries extends Readonly<Record<string, (state: State, args: any, ctx: QueryContext) => unknown>>,
 >(
   type: Type,
   options: ActorOptions<State, BySchema, Events, Topics, Queries>,
@@ -199,6 +210,10 @@ export function actor<
   for (const [name, event] of events) {
     if (name === '' || name.length > 128) throw new TypeError(`${where}: an event name has 1–128 characters`)
     if (typeof event?.reduce !== 'function') throw new TypeError(`${where}: event '${name}' needs a reduce function`)
+    if (isAsynchronous(event.schema))
+      throw new TypeError(
+        `${where}: the schema of event '${name}' is asynchronous: use a synchronous one, and check what must wait before the event is sent`,
+      )
   }
   const topics = new Map(Object.entries((options.topics ?? {}) as Record<string, Topic>))
   for (const [name, topic] of topics)
@@ -217,7 +232,9 @@ export function actor<
     state: options.state,
     events,
     topics,
-    queries: new Map(Object.entries((options.queries ?? {}) as Record<string, (state: unknown, args: unknown) => unknown>)),
+    queries: new Map(
+      Object.entries((options.queries ?? {}) as Record<string, (state: unknown, args: unknown, ctx: QueryContext) => unknown>),
+    ),
     durability: options.durability ?? 'event',
     history: options.history ?? 'all',
     version,
@@ -300,6 +317,15 @@ export interface AppTools {
     options?: { readonly key?: string; readonly timeoutMs?: number },
   ): Promise<{ readonly offset: number; readonly duplicate: boolean }>
   query(actor: string, name: string, args?: unknown, options?: { readonly strict?: boolean }): Promise<unknown>
+  /** How many sockets (connections and event streams) of those whose own actor this is are open on this node. */
+  sockets(actor: string): number
+  /** The same on all nodes: asks them. What a node that does not answer has is not in it. */
+  connected(actor: string): Promise<number>
+  /**
+   * Closes the sockets of all nodes whose own actor, or whose `sub`, this is, with `bye 3503`: their clients do not come back by themselves.
+   * Make `authenticate` refuse them first, where they are to stay away. Resolves with how many there were; a node that does not answer is not asked again.
+   */
+  kick(who: string, options?: { readonly device?: string; readonly reason?: string }): Promise<number>
   /** Runs `authenticate` on a token, as a connection would. */
   authenticate(request: AuthRequest): Promise<Identity | null>
 }

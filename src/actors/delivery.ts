@@ -4,13 +4,13 @@
  *
  *  - Up to WINDOW effects of a channel are under way at once; the target takes them only in order (D1).
  *  - Effects are done in order, each by its own answer.
- *  - An answer is final when it is good, or says that its number is used up (`next` above it, D2).
+ *  - An answer is final when it is good and durable, or says that its number is used up (`next` above it, D2).
  */
 import { backoffMs } from '../base/backoff.ts'
 import type { ActorCalls, SendOutcome } from './calls.ts'
-import type { Effect } from './effects.ts'
+import type { Effect, Effects } from './effects.ts'
 import type { Host } from './host.ts'
-import { dataOf } from './turn.ts'
+import { dataOf } from './recorded.ts'
 
 const WINDOW = 32
 const RETRY_MAX_MS = 10_000
@@ -19,12 +19,12 @@ const RETRY_MAX_MS = 10_000
 export interface EffectOwner {
   readonly id: string
   readonly live: boolean
-  oldestEffect(target: string): Effect | undefined
-  /** An undelivered effect by its number. */
-  effectAt(target: string, seq: number): Effect | undefined
-  /** Whether the batch that began this effect is durable: nothing leaves before (J7). */
-  effectIsDurable(effect: Effect): boolean
-  effectDone(effect: Effect, refused: boolean): void
+  readonly memory: { readonly effects: Effects | null }
+  readonly writer: {
+    /** Whether the batch that began this effect is durable: nothing leaves before (J7). */
+    effectIsDurable(effect: Effect): boolean
+    effectDone(to: string, seq: number, refused: boolean): void
+  }
 }
 
 interface Channel {
@@ -64,15 +64,15 @@ export class Delivery {
 
   #pump(owner: EffectOwner, target: string, channel: Channel): void {
     if (channel.resting || !owner.live) return
-    const oldest = owner.oldestEffect(target)
+    const oldest = owner.memory.effects?.oldest(target)
     if (oldest === undefined) {
       if (channel.underWay === 0) this.#close(owner, target)
       return
     }
     channel.sent = Math.max(channel.sent, oldest.seq - 1)
     while (channel.underWay < WINDOW && !channel.resting) {
-      const effect = owner.effectAt(target, channel.sent + 1)
-      if (effect === undefined || !owner.effectIsDurable(effect)) return
+      const effect = owner.memory.effects?.at(target, channel.sent + 1)
+      if (effect === undefined || !owner.writer.effectIsDurable(effect)) return
       if (channel.early.has(effect.seq)) {
         channel.sent = effect.seq
         continue
@@ -98,15 +98,17 @@ export class Delivery {
   #answered(owner: EffectOwner, target: string, channel: Channel, effect: Effect, outcome: SendOutcome): void {
     channel.underWay--
     if (this.#host.dead || !owner.live) return
-    if (outcome.ok || (outcome.next !== undefined && outcome.next > effect.seq)) {
+    // An answer that a crash of the target could take back ends nothing (J9).
+    if (outcome.ok ? outcome.durable : outcome.next !== undefined && outcome.next > effect.seq) {
       channel.attempt = 0
       this.#host.counters[outcome.ok ? 'effectsDelivered' : 'effectsRefused']++
       channel.early.set(effect.seq, !outcome.ok)
-      for (let oldest = owner.oldestEffect(target); oldest !== undefined; oldest = owner.oldestEffect(target)) {
+      for (let oldest = owner.memory.effects?.oldest(target); oldest !== undefined; oldest = owner.memory.effects?.oldest(target)) {
         const refused = channel.early.get(oldest.seq)
         if (refused === undefined) break
         channel.early.delete(oldest.seq)
-        owner.effectDone(oldest, refused)
+        owner.memory.effects?.done(target, oldest.seq, refused ? 1 : 0)
+        owner.writer.effectDone(target, oldest.seq, refused)
       }
       this.#pump(owner, target, channel)
       return

@@ -46,18 +46,29 @@ export class Directory {
     return [...this.#activations.values()]
   }
 
-  /** Adds an activation and lets it read; one that was fenced lately claims, after a back-off. */
-  add(activation: Activation): void {
+  /** Adds an activation and lets it read; one that was fenced lately, and is to write, claims after a back-off. Reading never claims (J2). */
+  add(activation: Activation, to: 'read' | 'write'): void {
     this.#activations.set(activation.id, activation)
     this.#sweepLater()
-    const loss = this.#losses.get(activation.id)
-    if (loss === undefined || this.#host.clock.mono() - loss.at >= FORGIVEN_MS) {
+    const wait = to === 'read' ? null : this.claimWait(activation.id)
+    if (wait === null) {
       activation.load(false)
       return
     }
-    const wait = loss.count === 1 ? 0 : backoffMs(loss.count - 2, DUEL_FIRST_MS, DUEL_MAX_MS, this.#host.random)
-    if (wait === 0) activation.load(true)
-    else this.#host.clock.after(wait, () => this.#host.dead || activation.load(true))
+    activation.claimAfter(wait)
+  }
+
+  /** Adds an activation that has its memory already (H1). */
+  adopt(activation: Activation): void {
+    this.#activations.set(activation.id, activation)
+    this.#sweepLater()
+  }
+
+  /** How long to wait before an actor is claimed, ms, since it was lost to another owner lately; null: it need not be claimed first. */
+  claimWait(id: string): number | null {
+    const loss = this.#losses.get(id)
+    if (loss === undefined || this.#host.clock.mono() - loss.at >= FORGIVEN_MS) return null
+    return loss.count === 1 ? 0 : backoffMs(loss.count - 2, DUEL_FIRST_MS, DUEL_MAX_MS, this.#host.random)
   }
 
   /** Why an actor could not be activated a moment ago: it is not read and folded again for every request. */
@@ -71,10 +82,10 @@ export class Directory {
 
   remove(activation: Activation, why: Ending, failure: Failure | null): void {
     const { id } = activation
-    if (why === 'broken' && failure !== null && this.#broken.size < LOSERS_MAX)
+    if ((why === 'broken' || why === 'newer') && failure !== null && this.#broken.size < LOSERS_MAX)
       this.#broken.set(id, { failure, until: this.#host.clock.mono() + BROKEN_MS })
     if (this.#activations.get(id) === activation) this.#activations.delete(id)
-    if (why === 'passivated') this.#losses.delete(id) // it lived in peace: nobody contends for the actor now
+    if (why === 'passivated' || why === 'released') this.#losses.delete(id) // it lived in peace: nobody contends for the actor now
     if (why !== 'fenced') return
     const now = this.#host.clock.mono()
     const loss = this.#losses.get(id)

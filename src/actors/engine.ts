@@ -1,43 +1,19 @@
 /**
- * All actors of one node: builds the parts, and is what the calls of CONTRACT come to. It holds no state of its own beyond them.
+ * The engine's contract: all actors of one node, the ports it runs on, and how the router hands actors from one node to another (H1). Built in actor-engine.ts.
  */
 import type { Clock } from '../base/clock.ts'
-import { Deadlines } from '../base/deadline.ts'
 import type { Log } from '../base/log.ts'
-import { randomId, type Random } from '../base/random.ts'
-import { fail, type Failure } from '../errors.ts'
+import type { Random } from '../base/random.ts'
+import type { Failure } from '../errors.ts'
 import type { Options } from '../options.ts'
-import type { Hint, Store } from '../store/store.ts'
-import { Activation, type Ending } from './activation.ts'
-import { parseActorId } from './actor-id.ts'
-import { Alarms } from './alarms.ts'
-import type {
-  ActorCalls,
-  HistoryCall,
-  HistoryOutcome,
-  NoteSink,
-  QueryCall,
-  QueryOutcome,
-  SendCall,
-  SendOutcome,
-  TopicCall,
-  TopicOutcome,
-  Upstream,
-} from './calls.ts'
-import { Committer } from './committer.ts'
-import { Counters } from './counters.ts'
+import type { Store } from '../store/store.ts'
+import { ActorEngine } from './actor-engine.ts'
+import type { ActorCalls } from './calls.ts'
 import type { App } from './define.ts'
-import { Delivery } from './delivery.ts'
-import { Directory } from './directory.ts'
-import { readHistory } from './history.ts'
-import type { Host } from './host.ts'
-import { inspectActivation, type Inspection } from './inspect.ts'
-import { Proofs } from './proofs.ts'
-import { answerQuery, answerTopic } from './reads.ts'
-import { MOVED, ReadRequest, SendRequest } from './requests.ts'
-import { jsonOf, TurnContext } from './turn.ts'
-import { Waker } from './waker.ts'
+import type { Bundle } from './handoff.ts'
+import type { Inspection } from './inspect.ts'
 
+export { decodeBundle, encodeBundle, type Bundle } from './handoff.ts'
 export type { Inspection } from './inspect.ts'
 
 /** The ports an engine runs on. */
@@ -54,6 +30,16 @@ export interface EngineParts {
   readonly storeId: string
   /** Fold twice, freeze states, and report impure reducers (J8): for `dev` and `troupe/testing`. */
   readonly check: boolean
+  /**
+   * Whether the ring places the actor here, in this node's view now; without it, always. It routes and never fences (J1): who asks for an actor gets it,
+   * owned or not. It decides only whether a request that met a fence is asked again here, and whose hints are this node's to wake (D5).
+   */
+  readonly owns?: (actor: string) => boolean
+  /**
+   * How what actors send each other reaches them (D4): in a cluster, the router; without it, this engine. Every `done` must be called in the end. Whatever is
+   * not a final answer is repeated under the same number, after a back-off.
+   */
+  readonly outgoing?: ActorCalls
 }
 
 /** All actors of one node. */
@@ -67,6 +53,30 @@ export interface Engine extends ActorCalls {
   /** What is known of an actor, from memory or read from the store; `n` 0 if nothing was ever written. Writes nothing. */
   inspect(actor: string): Promise<Inspection | Failure>
   stats(): EngineStats
+  /** An activation is here that serves or will: not one that is leaving. */
+  has(actor: string): boolean
+  /**
+   * Gives an actor up (H1). From now on nothing more is taken: what comes, and what waits and was not yet taken, is answered `moved`. What was taken is finished:
+   * all batches decided, write-behind flushed, answers gone. While an append's outcome is unknown it waits (J4). Then the activation ends, its subscribers
+   * are told, and the promise gives what the next owner needs to claim without reading the store. The store gets a snapshot too, without being waited for (J5).
+   *
+   * Null, and the next owner reads the store: there was no activation, or nothing was ever written, or it is larger than `handoffBytes`; or it could not be
+   * settled within 5 s, and ended as in a crash of the actor. Afterwards nothing of it is kept here: a later request reads the store. Never rejects.
+   */
+  release(actor: string): Promise<Bundle | null>
+  /**
+   * Takes up what another owner gave up (H1), unless the actor is here already. The claim at place n + 1 is appended at once, and nothing leaves before it is
+   * durable (J2); if the place is taken the store is read, as after any fence. False, and nothing has happened: the bundle cannot be used here (malformed, of
+   * newer code, too large), or this engine takes nothing now. Never throws.
+   */
+  adopt(bundle: Bundle): boolean
+  /** The actors here that are not leaving. `busy`: what waits and what came lately, to compare by: the busiest should move first. */
+  activations(): Iterable<{ readonly actor: string; readonly busy: number }>
+  /**
+   * This node was declared dead (J7). At once: nothing that waits at a gate leaves, every request is answered `moved` (or `timeout`, if it may have been
+   * applied and has no identity that would show it), every subscriber is told. The engine is dead for ever: a new life needs a new generation, and a new engine.
+   */
+  disown(): void
 }
 
 export interface EngineStats {
@@ -76,281 +86,6 @@ export interface EngineStats {
   readonly counters: Readonly<Record<string, number>>
 }
 
-/** A send that met a fence is asked again this often before its sender hears `moved`. */
-const MOVES_MAX = 5
-const STOPPING = fail('unavailable', 'this node is stopping: repeat, here or elsewhere', { retryAfterMs: 500 })
-/** With the store failing for this long, sends are answered at once. */
-const STORE_DOWN_MS = 3000
-const PROBE_MS = 1000
-const DRAIN_STEP_MS = 5
-const DRAIN_MAX_MS = 20_000
-
 export function createEngine(parts: EngineParts): Engine {
   return new ActorEngine(parts)
-}
-
-function encoded({ data, type }: SendCall): string | null {
-  try {
-    return jsonOf(data, type)
-  } catch {
-    return null
-  }
-}
-
-class ActorEngine implements Engine, Host {
-  readonly store: Store
-  readonly clock: Clock
-  readonly random: Random
-  readonly log: Log
-  readonly options: Options
-  readonly check: boolean
-  readonly owner: string
-  readonly firstJournal: string
-  readonly turn: TurnContext
-  readonly counters: Counters = new Counters()
-  readonly reading: { count: number } = { count: 0 }
-  readonly deadlines: Deadlines
-  readonly committer: Committer
-  readonly alarms: Alarms
-  readonly proofs: Proofs
-  readonly delivery: Delivery
-  readonly #app: App
-  readonly #directory: Directory
-  readonly #waker: Waker
-  readonly #commitIdPrefix: Uint8Array
-  #commitIds = 0
-  #pendingEvents = 0
-  #pendingBytes = 0
-  #probedAt = -Infinity
-  #life: 'open' | 'draining' | 'dead' = 'open'
-
-  constructor(parts: EngineParts) {
-    this.#app = parts.app
-    this.store = parts.store
-    this.clock = parts.clock
-    this.random = parts.random
-    this.log = parts.log
-    this.options = parts.options
-    this.check = parts.check
-    this.owner = `${parts.node}@${parts.generation}`
-    this.firstJournal = parts.storeId
-    this.turn = new TurnContext((type) => parts.app.byType.has(type), parts.options.eventBytes)
-    this.#commitIdPrefix = parts.random.bytes(10)
-    this.deadlines = new Deadlines(parts.clock, parts.log)
-    this.committer = new Committer(this)
-    this.alarms = new Alarms(parts.clock, parts.log)
-    this.proofs = new Proofs(this)
-    this.delivery = new Delivery(this, this)
-    this.#directory = new Directory(this)
-    this.#waker = new Waker(this, (hint) => this.#wake(hint))
-  }
-
-  get dead(): boolean {
-    return this.#life === 'dead'
-  }
-
-  /** 10 random bytes of this engine's life and a counter: unique without asking for randomness each time. */
-  newCommitId(): Uint8Array {
-    const id = Buffer.allocUnsafe(16)
-    id.set(this.#commitIdPrefix)
-    id.writeUIntBE(++this.#commitIds, 10, 6)
-    return id
-  }
-
-  newJournal(): string {
-    return randomId(this.random)
-  }
-
-  // ── Calls ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  send(call: SendCall, done: (outcome: SendOutcome) => void): void {
-    if (this.#life !== 'open') {
-      done(STOPPING)
-      return
-    }
-    const internal = call.sender.startsWith('actor:')
-    if (!internal && (this.#pendingEvents >= this.options.pendingEvents || this.#pendingBytes >= this.options.pendingBytes)) {
-      this.counters.overloaded++
-      done(fail('overloaded', 'too many events wait on this node: repeat later', { retryAfterMs: 500 }))
-      return
-    }
-    if (this.committer.failingMs() > STORE_DOWN_MS && !this.#probes()) {
-      done(fail('store_unavailable', 'the store does not take writes now, nothing was recorded: repeat later', { retryAfterMs: 1000 }))
-      return
-    }
-    const activation = this.#activation(call.actor)
-    if (!(activation instanceof Activation)) {
-      done(activation)
-      return
-    }
-    const request = new SendRequest(this, call, encoded(call), done)
-    this.#pendingEvents++
-    this.#pendingBytes += request.json?.length ?? 0
-    activation.offer(request, !internal)
-  }
-
-  /** While the store fails one send a second is let through: how else would it be found well again? */
-  #probes(): boolean {
-    const now = this.clock.mono()
-    if (now - this.#probedAt < PROBE_MS) return false
-    this.#probedAt = now
-    return true
-  }
-
-  answered(request: SendRequest): void {
-    this.#pendingEvents--
-    this.#pendingBytes -= request.json?.length ?? 0
-  }
-
-  again(request: SendRequest): void {
-    if (this.#life === 'dead') return
-    if (++request.attempts > MOVES_MAX || this.#life !== 'open') {
-      request.answer(MOVED)
-      return
-    }
-    const activation = this.#activation(request.call.actor)
-    if (activation instanceof Activation) activation.offer(request, false)
-    else request.answer(activation)
-  }
-
-  query(call: QueryCall, done: (outcome: QueryOutcome) => void): void {
-    this.counters.queries++
-    this.#read<QueryCall, QueryOutcome>(call, done, (request, activation) => answerQuery(this, activation, request))
-  }
-
-  topic(call: TopicCall, done: (outcome: TopicOutcome) => void): void {
-    this.#read<TopicCall, TopicOutcome>(call, done, (request, activation) => answerTopic(this, activation, request, null))
-  }
-
-  subscribe(call: TopicCall, sink: NoteSink, done: (outcome: TopicOutcome) => void): Upstream {
-    let followed: Activation | null = null
-    let open = true
-    this.#read<TopicCall, TopicOutcome>(
-      call,
-      (outcome) => {
-        if (!outcome.ok) open = false
-        done(outcome)
-      },
-      (request, activation) =>
-        answerTopic(this, activation, request, (knows) => {
-          if (!open) return
-          followed = activation
-          activation.follow(call.topic, sink, knows)
-        }),
-    )
-    return {
-      close: () => {
-        open = false
-        followed?.unfollow(call.topic, sink)
-        followed = null
-      },
-    }
-  }
-
-  history(call: HistoryCall, done: (outcome: HistoryOutcome) => void): void {
-    this.#read<HistoryCall, HistoryOutcome>(call, done, (request, activation) => {
-      void readHistory(this, activation, call).then((outcome) => request.answer(outcome))
-    })
-  }
-
-  async inspect(actor: string): Promise<Inspection | Failure> {
-    const activation = this.#directory.get(actor)
-    const active = activation !== undefined
-    return new Promise((resolve) => {
-      this.#read<TopicCall, never>({ actor, topic: '' }, resolve, (request, live) => {
-        const seen = inspectActivation(live, active)
-        live.gate({
-          released: () => request.answer(seen as never),
-          moved: () => request.moved(),
-          failed: (failure) => request.failed(failure),
-        })
-      })
-    })
-  }
-
-  #read<Call extends QueryCall | TopicCall | HistoryCall, Outcome>(
-    call: Call,
-    done: (outcome: Outcome | Failure) => void,
-    run: (request: ReadRequest<Call, Outcome>, activation: Activation) => void,
-  ): void {
-    if (this.#life === 'dead') {
-      done(STOPPING)
-      return
-    }
-    const offer = (request: ReadRequest<Call, Outcome>): void => {
-      const activation = this.#life === 'open' ? this.#activation(call.actor) : STOPPING
-      if (activation instanceof Activation) activation.offer(request, true)
-      else request.answer(activation)
-    }
-    offer(new ReadRequest(this, call, run, offer, done))
-  }
-
-  /** The activation of an actor, made if there is none; or why there can be none. */
-  #activation(id: string): Activation | Failure {
-    const known = this.#directory.get(id)
-    if (known !== undefined) return known
-    const broken = this.#directory.broken(id)
-    if (broken !== null) return broken
-    const parsed = parseActorId(id)
-    if ('wrong' in parsed) return fail('invalid', `'${id.slice(0, 64)}': ${parsed.wrong}`)
-    const definition = this.#app.byType.get(parsed.type)
-    if (definition === undefined) return fail('not_found', `there is no actor type '${parsed.type}'`)
-    const activation = new Activation(this, id, parsed.key, definition)
-    this.#directory.add(activation)
-    return activation
-  }
-
-  retire(activation: Activation, why: Ending, failure: Failure | null): void {
-    this.#directory.remove(activation, why, failure)
-  }
-
-  // ── Life ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  start(): void {
-    this.#waker.start()
-  }
-
-  #wake(hint: Hint): void {
-    if (this.#life !== 'open') return
-    const known = this.#directory.get(hint.actor)
-    if (known !== undefined) {
-      known.writer.foundHint(hint)
-      return
-    }
-    const activation = this.#activation(hint.actor)
-    if (!(activation instanceof Activation)) return
-    this.counters.woken++
-    activation.writer.foundHint(hint)
-  }
-
-  async drain(): Promise<void> {
-    if (this.#life !== 'open') return
-    this.#life = 'draining'
-    this.#waker.stop()
-    const until = this.clock.mono() + DRAIN_MAX_MS
-    await new Promise<void>((resolve) => {
-      const step = (): void => {
-        this.#directory.passivateSome()
-        if (this.#life === 'dead' || this.clock.mono() >= until) resolve()
-        else if (this.#directory.size > 0 || !this.committer.idle) this.clock.after(DRAIN_STEP_MS, step)
-        else resolve()
-      }
-      step()
-    })
-    for (const activation of this.#directory.all()) activation.abandon(STOPPING)
-    this.#life = 'dead'
-  }
-
-  kill(): void {
-    this.#life = 'dead'
-    this.#waker.stop()
-  }
-
-  stats(): EngineStats {
-    return {
-      activations: this.#directory.size,
-      pendingEvents: this.#pendingEvents,
-      counters: Object.fromEntries(Object.entries(this.counters)) as Record<string, number>,
-    }
-  }
 }

@@ -8,8 +8,9 @@ import { Dedupe, type DedupeLimits } from './dedupe.ts'
 import type { ActorDefinition } from './define.ts'
 import { Effects } from './effects.ts'
 import { freshMemory, type ActorMemory } from './memory.ts'
+import { dataOf } from './recorded.ts'
 import { openSnapshot } from './snapshot.ts'
-import { dataOf, type TurnContext } from './turn.ts'
+import type { TurnContext } from './turn.ts'
 import type { ErrorCode } from '../errors.ts'
 
 /** What a source says of its `base` is not recorded: folding keeps every answer that it may still ask for (D3). */

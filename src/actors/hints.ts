@@ -43,6 +43,11 @@ export class Hints {
     return this.#own === null ? owed === null || epoch === 0 : owed !== null && this.#own.due >= owed
   }
 
+  /** Those that are in the store as far as this writer knows: for the next owner (H1). */
+  known(): Pick<Hint, 'n' | 'due'>[] {
+    return [...(this.#own === null ? [] : [this.#own]), ...(this.#stale ?? [])].map(({ n, due }) => ({ n, due }))
+  }
+
   /** A batch is durable, after which `owed` is owed. */
   committed({ actor, n, hintDue }: Append, owed: number | null): void {
     this.#durablyOwed = owed

@@ -42,7 +42,8 @@ export async function readHistory(host: Host, activation: Activation, call: Hist
       }
       if (entries.length >= limit) break
     }
-    if (batches.length === 0) [oldest, next] = [newest + 1, newest + 1] // all that there was has been emptied (J10)
+    // All that this activation knows has been emptied (J10); above it there may be another owner's.
+    if (batches.length === 0 || oldest > newest) [oldest, next] = [newest + 1, newest + 1]
     return { ok: true, entries, more: next <= newest, next, oldest, journal }
   } catch (error) {
     host.log.warn({ actor: activation.id }, `history could not be read: ${String(error)}`)

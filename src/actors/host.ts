@@ -11,6 +11,8 @@ import type { Alarms } from './alarms.ts'
 import type { Committer } from './committer.ts'
 import type { Counters } from './counters.ts'
 import type { Delivery } from './delivery.ts'
+import type { DropTime } from './drop-time.ts'
+import type { Learnt } from './learnt.ts'
 import type { Proofs } from './proofs.ts'
 import type { SendRequest } from './requests.ts'
 import type { TurnContext } from './turn.ts'
@@ -31,6 +33,10 @@ export interface Host {
   readonly proofs: Proofs
   readonly deadlines: Deadlines
   readonly counters: Counters
+  /** What the app's code has shown of itself on this engine. */
+  readonly learnt: Learnt
+  /** By which remembered things are dropped (D3). */
+  readonly dropTime: DropTime
   /** Activations that are being read from the store now. */
   readonly reading: { count: number }
   /** The engine was killed: nothing may happen any more. */
@@ -41,6 +47,10 @@ export interface Host {
   newJournal(): string
   /** The activation is over; the next request makes a new one, which claims first if this one was fenced (J2). */
   retire(activation: Activation, why: Ending, failure: Failure | null): void
+  /** How long to wait before claiming an actor that was lost to another owner lately; null: it need not be claimed first. */
+  claimWait(actor: string): number | null
+  /** Whether a request that met the end of its activation is asked again here: not on the way to another owner, nor where the ring no longer places the actor. */
+  servesHere(actor: string): boolean
   /** A send was answered: it counts no more among those that wait. */
   answered(request: SendRequest): void
   /** A send that met a fence: asks again, or answers `moved`. */

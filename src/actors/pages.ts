@@ -36,6 +36,10 @@ export class SenderPages {
     return encoded
   }
 
+  changed(pages: Iterable<number>): void {
+    for (const number of pages) if (this.#pages.has(number)) this.#dirty.add(number)
+  }
+
   static restore(stored: ReadonlyMap<number, Uint8Array>): SenderPages {
     const pages = new SenderPages()
     for (const bytes of stored.values())

@@ -1,6 +1,7 @@
 /** What an activation needs to read its actor: the claim it makes, and the fold of what the store gives. */
 import type { Claim, Loaded } from '../store/store.ts'
 import { foldTwice } from './check.ts'
+import { dedupeLimits } from './dedupe.ts'
 import type { ActorDefinition } from './define.ts'
 import { fold, type FoldOutcome, type FoldParts } from './fold.ts'
 import type { Host } from './host.ts'
@@ -24,7 +25,7 @@ export function claimOf(host: Host, definition: ActorDefinition): Claim {
 }
 
 export function foldParts(host: Host, { id, key, definition }: Reader): FoldParts {
-  return { id, key, definition, limits: host.options, turn: host.turn, journal: host.firstJournal }
+  return { id, key, definition, limits: dedupeLimits(host.options, definition), turn: host.turn, journal: host.firstJournal }
 }
 
 /** Folds what was read (J8); what the app's code throws on the way is an outcome too. */

@@ -17,7 +17,9 @@ export function answerQuery(host: Host, activation: Activation, request: ReadReq
   }
   prove(host, activation, call.strict === true, call.atLeast ?? 0, request, () => {
     const begunAt = host.clock.mono()
-    const answer = evaluate(() => query(activation.memory.state, call.args), call.name, host)
+    const { id, key, memory, definition } = activation
+    const ctx = { id, type: definition.type, key, now: Math.max(host.clock.now(), memory.lastAt) }
+    const answer = evaluate(() => query(memory.state, call.args, ctx), call.name, host)
     const tookMs = host.clock.mono() - begunAt
     if (tookMs > host.options.turnBudgetMs) {
       host.counters.slowTurns++
@@ -40,7 +42,7 @@ export function answerTopic(
     request.answer(fail('unknown_topic', `'${activation.definition.type}' has no topic '${call.topic}'`))
     return
   }
-  prove(host, activation, false, 0, request, () => {
+  prove(host, activation, false, call.atLeast ?? 0, request, () => {
     const { memory, writer, definition } = activation
     const json = topic.kind === 'view' ? activation.project(call.topic) : undefined
     if (json === null) {
@@ -109,7 +111,7 @@ function release(activation: Activation, request: ReadRequest<QueryCall, QueryOu
 }
 
 /** Runs `then` when the memory is proven newest, at once if it is. */
-function prove<Call, Outcome>(
+function prove<Call extends { readonly actor: string }, Outcome>(
   host: Host,
   activation: Activation,
   strict: boolean,

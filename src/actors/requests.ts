@@ -81,7 +81,7 @@ export class SendRequest implements Task, GateItem, Waiting {
 }
 
 /** A request that only reads: a query, a topic's state, a page of history. Asked again by `repeat` when the activation went away. */
-export class ReadRequest<Call, Outcome> implements Task, Waiting {
+export class ReadRequest<Call extends { readonly actor: string }, Outcome> implements Task, Waiting {
   readonly call: Call
   readonly #host: Host
   readonly #run: (request: ReadRequest<Call, Outcome>, activation: Activation) => void
@@ -118,7 +118,7 @@ export class ReadRequest<Call, Outcome> implements Task, Waiting {
 
   moved(): void {
     if (this.#done === null) return
-    if (++this.attempts > 5) this.answer(MOVED)
+    if (++this.attempts > 5 || !this.#host.servesHere(this.call.actor)) this.answer(MOVED)
     else this.#repeat(this)
   }
 

@@ -72,10 +72,10 @@ export function sealDraft(host: Host, { id, memory, definition }: Sealer, draft:
   const now = host.clock.now()
   const replaces = definition.history === 'none'
   const sealed = replaces
-    ? encodeSnapshot(header, memory, definition.version, now, true)
+    ? encodeSnapshot(header, memory, definition.version, host.dropTime, true)
     : sealBatch({ ...header, firstOffset, entries }, draft.body(claiming ? host.owner : null, n === 1 ? memory.journal : null))
   const snapshot = at.snapshotDue(entries, sealed.bytes.length)
-    ? encodeSnapshot({ ...header, previous: sealed.hash }, memory, definition.version, now, false)
+    ? encodeSnapshot({ ...header, previous: sealed.hash }, memory, definition.version, host.dropTime, false)
     : null
   const owed = owedAt(memory, now)
   const hintDue = at.hints.neededFor(owed, closing)

@@ -5,6 +5,7 @@
 import { asBuffer, HEADER_BYTES, readHeader, sealBatch, type BatchHeader, type SealedBatch } from './batch.ts'
 import { Dedupe, type DedupeLimits, type DedupeSnapshot } from './dedupe.ts'
 import type { ActorDefinition } from './define.ts'
+import type { DropTime } from './drop-time.ts'
 import { Effects, type EffectsSnapshot } from './effects.ts'
 import type { ActorMemory } from './memory.ts'
 
@@ -25,9 +26,15 @@ interface SnapshotBody {
 
 export type SnapshotHeader = Omit<BatchHeader, 'previous' | 'firstOffset' | 'entries'> & { readonly previous: Uint8Array | null }
 
-/** `whole`: for the record of a 'replace' actor, which has no pages beside it. */
-export function encodeSnapshot(header: SnapshotHeader, memory: ActorMemory, version: number, now: number, whole: boolean): SealedBatch {
-  memory.dedupe?.expire(now)
+/** `dropTime`: by which senders are forgotten (D3). `whole`: for the record of a 'replace' actor, which has no pages beside it. */
+export function encodeSnapshot(
+  header: SnapshotHeader,
+  memory: ActorMemory,
+  version: number,
+  dropTime: DropTime,
+  whole: boolean,
+): SealedBatch {
+  memory.dedupe?.expire(dropTime.now(), dropTime.mono())
   const { dedupe, effects, timers, marks } = memory
   const body: SnapshotBody = {
     j: memory.journal,

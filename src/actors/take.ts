@@ -4,13 +4,17 @@
  */
 import { fail, type Failure } from '../errors.ts'
 import type { Activation } from './activation.ts'
-import { Dedupe, isActorSource, type Answer, type FinalRefusal } from './dedupe.ts'
+import type { SendCall } from './calls.ts'
+import { Dedupe, dedupeLimits, isActorSource, type Answer, type FinalRefusal } from './dedupe.ts'
 import type { EventDefinition } from './define.ts'
 import { Effects } from './effects.ts'
+import { runTurn } from './guarded-turn.ts'
 import type { Host } from './host.ts'
-import type { SendRequest } from './requests.ts'
+import { asRecorded, dataOf } from './recorded.ts'
+import { SendRequest, type Task } from './requests.ts'
 import { dropTimer, setTimer } from './timers.ts'
-import { contentOf, dataOf, jsonOf, type Asks } from './turn.ts'
+import { contentOf, type Asks } from './turn.ts'
+import { validate } from './validate.ts'
 
 /** A timer of the actor itself. */
 export interface TimerEvent {
@@ -37,6 +41,17 @@ interface Taken {
   readonly request: SendRequest | null
 }
 
+export function takeRequest(activation: Activation, host: Host, request: SendRequest): void {
+  const { writer, definition } = activation
+  const turnedAway = writer.late
+    ? fail('store_unavailable', 'this actor’s events could not be written for too long: repeat later', { retryAfterMs: 1000 })
+    : definition.durability !== 'event' && writer.bound() === 'full'
+      ? fail('overloaded', 'too much of this actor waits to be written: repeat later', { retryAfterMs: 200 })
+      : null
+  if (turnedAway === null) takeEvent(activation, host, request)
+  else turnAway(activation, request, turnedAway)
+}
+
 export function takeEvent(activation: Activation, host: Host, from: SendRequest | TimerEvent): void {
   const taken = 'timer' in from ? ofTimer(from) : ofRequest(activation, host, from)
   if (taken === null) return
@@ -50,9 +65,10 @@ export function takeEvent(activation: Activation, host: Host, from: SendRequest 
     })
     return
   }
-  const valid = validate(event, taken)
-  if ('code' in valid) refuse(activation, host, taken, valid)
-  else turn(activation, host, valid, event)
+  const valid = validate(host.learnt, event, taken.type, taken.data)
+  if (valid === null) turn(activation, host, taken, event)
+  else if ('code' in valid) refuse(activation, host, taken, valid)
+  else turn(activation, host, { ...taken, ...valid }, event)
 }
 
 function ofTimer({ timer, notBefore, type, json }: TimerEvent): Taken {
@@ -71,7 +87,7 @@ function ofTimer({ timer, notBefore, type, json }: TimerEvent): Taken {
 }
 
 function ofRequest(activation: Activation, host: Host, request: SendRequest): Taken | null {
-  const { type, data = null, sender, source, seq, base, key } = request.call // absent data is recorded, and folded, as null
+  const { type, sender, source, seq, base, key } = request.call
   const { json } = request
   if (json === null) {
     reject(activation, request, fail('invalid', 'the data is not JSON'))
@@ -82,6 +98,7 @@ function ofRequest(activation: Activation, host: Host, request: SendRequest): Ta
     reject(activation, request, fail('too_large', `the event has ${json.length} bytes; the limit is ${host.options.eventBytes}`))
     return null
   }
+  const data = asRecorded(request.call.data ?? null, json) // absent data is recorded, and folded, as null
   if (source !== undefined && seq !== undefined) {
     const content = contentOf(type, json)
     return { type, data, json, sender, source, seq, base: Math.min(base ?? 0, seq), content, notBefore: 0, request }
@@ -138,7 +155,7 @@ function repeat(activation: Activation, request: SendRequest, { offset, refusal,
       ? {
           ok: true,
           offset,
-          durable: offset <= activation.writer.durableOffset || activation.definition.durability === 'event',
+          durable: offset <= activation.writer.durableOffset || leavesDurable(activation, request),
           duplicate: true,
         }
       : refusalFailure(refusal, seq === 0 ? null : seq + 1)
@@ -147,8 +164,12 @@ function repeat(activation: Activation, request: SendRequest, { offset, refusal,
 
 /** Towards another actor an answer is final (D4): it waits for durability even where clients do not (J9). */
 function leave(activation: Activation, request: SendRequest): void {
-  if (request.call.sender.startsWith('actor:')) activation.writer.gateDurable(request)
+  if (leavesDurable(activation, request)) activation.writer.gateDurable(request)
   else activation.gate(request)
+}
+
+function leavesDurable({ definition }: Activation, { call }: SendRequest): boolean {
+  return definition.durability === 'event' || call.sender.startsWith('actor:')
 }
 
 /** D4: too many undelivered effects stop clients; actors and timers are always taken. */
@@ -161,41 +182,14 @@ function withinEffects(activation: Activation, host: Host, request: SendRequest,
   return false
 }
 
-function validate(event: EventDefinition<unknown, unknown, string>, taken: Taken): Taken | FinalRefusal {
-  if (event.schema === undefined) return taken
-  try {
-    const result = event.schema['~standard'].validate(taken.data)
-    if (isThenable(result))
-      return { code: 'internal', message: `the schema of '${taken.type}' is asynchronous: use a synchronous one`, reason: '' }
-    if (result.issues !== undefined) {
-      const said = result.issues.slice(0, 5).map(({ path, message }) => {
-        const at = path?.map((part) => (typeof part === 'object' ? String(part.key) : String(part))).join('.')
-        return at === undefined || at === '' ? message : `${at}: ${message}`
-      })
-      return { code: 'invalid', message: said.join('; ').slice(0, 512), reason: '' }
-    }
-    if (result.value === taken.data) return taken
-    // The reducer gets what will be folded: the recorded JSON, not a Date or a Map that the schema made.
-    const json = jsonOf(result.value, taken.type)
-    return { ...taken, data: dataOf(JSON.parse(json)), json }
-  } catch (error) {
-    return { code: 'internal', message: `the schema of '${taken.type}' threw: ${String(error).slice(0, 256)}`, reason: '' }
-  }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  const thenable = typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
-  if (thenable) (value as PromiseLike<unknown>).then(undefined, () => undefined) // its rejection is nobody's
-  return thenable
-}
-
 function turn(activation: Activation, host: Host, taken: Taken, event: EventDefinition<unknown, unknown, string>): void {
-  const { memory, id, key, definition } = activation
+  const { memory, id, key } = activation
   const wall = host.clock.now()
   const at = Math.max(wall, memory.lastAt, taken.notBefore)
   const offset = memory.offset + 1
   const begunAt = host.clock.mono()
-  const outcome = host.turn.run(definition, event, { id, key, now: at, wall, offset, sender: taken.sender }, memory.state, taken.data)
+  const place = { id, key, now: at, wall, offset, sender: taken.sender }
+  const outcome = runTurn(activation, host, { type: taken.type, event, data: taken.data, place })
   const tookMs = host.clock.mono() - begunAt
   if (tookMs > host.options.turnBudgetMs) {
     host.counters.slowTurns++
@@ -216,7 +210,6 @@ function turn(activation: Activation, host: Host, taken: Taken, event: EventDefi
     case 'threw':
       host.counters.threw++
       host.log.error({ actor: id, event: taken.type, offset }, `a reducer threw: ${describe(outcome.error)}`)
-      activation.suspect() // first: whoever hears the answer must not see the state
       refuse(activation, host, taken, {
         code: 'internal',
         message: `the reducer of '${taken.type}' failed; nothing was recorded`,
@@ -240,7 +233,7 @@ function record(activation: Activation, host: Host, taken: Taken, state: unknown
   activation.tookEntry(entry, marks)
   const { request } = taken
   if (request === null) return
-  request.outcome = { ok: true, offset, durable: activation.definition.durability === 'event', duplicate: false }
+  request.outcome = { ok: true, offset, durable: leavesDurable(activation, request), duplicate: false }
   leave(activation, request)
 }
 
@@ -281,14 +274,28 @@ function refusalFailure({ code, message, reason }: FinalRefusal, next: number | 
 
 /** A refusal that uses up nothing: it says which number is due (D2). */
 function reject(activation: Activation, request: SendRequest, failure: Failure): void {
-  const { source, seq, base } = request.call
-  if (source === undefined || seq === undefined) request.answer(failure)
-  else request.answer({ ...failure, next: activation.memory.dedupe?.next(source, base ?? 0) ?? Math.max(1, base ?? 0) })
+  const next = dueOf(activation, request.call)
+  request.answer(next === null ? failure : { ...failure, next })
+}
+
+/**
+ * What an activation has no room or no store for: such a refusal says nothing of the number itself. So `next` is told (D2) where it is known,
+ * unless that would say that the number is used up: then its first answer may not be durable yet, and is to be asked for again.
+ */
+export function turnAway(activation: Activation, task: Task, failure: Failure): void {
+  const call = activation.known && task instanceof SendRequest ? task.call : null
+  const next = call === null ? null : dueOf(activation, call)
+  task.failed(next === null || next > (call?.seq ?? 0) ? failure : { ...failure, next })
+}
+
+function dueOf({ memory }: Activation, { source, seq, base = 0 }: SendCall): number | null {
+  if (source === undefined || seq === undefined) return null
+  return memory.dedupe?.next(source, base) ?? Math.max(1, base)
 }
 
 function remember(activation: Activation, host: Host, { source, base }: Taken, answer: Answer, at: number): void {
   if (source === null) return
-  activation.memory.dedupe ??= new Dedupe(host.options)
+  activation.memory.dedupe ??= new Dedupe(dedupeLimits(host.options, activation.definition))
   activation.memory.dedupe.remember(source, answer, at, base)
 }
 

@@ -9,6 +9,10 @@ import { changed, freshDebounce, sent, type Debounce } from './debounce.ts'
 import type { ActorDefinition, Topic } from './define.ts'
 import type { DraftEntry, GateItem } from './draft.ts'
 import type { Host } from './host.ts'
+import type { ActorMemory } from './memory.ts'
+
+const RETRY_FIRST_MS = 1000
+const RETRY_MAX_MS = 60_000
 
 /** The activation, as its topics see it. */
 export interface TopicOwner {
@@ -36,6 +40,10 @@ interface Followed {
   atGate: boolean
   /** A view's time has come while the state could not be shown. */
   overdue: boolean
+  /** The view failed so many times in a row: its subscribers are behind. */
+  failures: number
+  /** When it failed, it is tried again, for it may have failed by something else than the state. */
+  retry: Timer | null
   lastJson: string | null
 }
 
@@ -63,6 +71,8 @@ export class Topics {
         timer: null,
         atGate: false,
         overdue: false,
+        failures: 0,
+        retry: null,
         lastJson: null,
       }
       this.#followed.set(name, followed)
@@ -78,6 +88,7 @@ export class Topics {
     this.count--
     if (followed.sinks.size > 0) return
     followed.timer?.cancel()
+    followed.retry?.cancel()
     this.#followed.delete(name)
   }
 
@@ -111,6 +122,7 @@ export class Topics {
   end(): void {
     for (const followed of this.#followed.values()) {
       followed.timer?.cancel()
+      followed.retry?.cancel()
       for (const sink of followed.sinks.keys()) guarded(this.#host.log, 'a subscriber', () => sink.ended())
       followed.sinks.clear()
     }
@@ -148,13 +160,20 @@ export class Topics {
     followed.overdue = !this.#owner.showable
     if (followed.overdue) return
     const json = this.#owner.project(followed.name)
+    if (json === null) {
+      this.#failed(followed)
+      return
+    }
+    followed.failures = 0
+    followed.retry?.cancel()
+    followed.retry = null
     const offset = this.#owner.headOffset
     followed.atGate = true
     this.#owner.gate({
       released: () => {
         followed.atGate = false
         const waiting = sent(followed.debounce, this.#host.clock.mono())
-        if (json !== null && json !== followed.lastJson) {
+        if (json !== followed.lastJson) {
           followed.lastJson = json
           this.#tell(followed, { ...this.#place(offset), json })
         }
@@ -162,6 +181,17 @@ export class Topics {
       },
       moved: () => undefined,
       failed: () => undefined,
+    })
+  }
+
+  /** Subscribers stay, and get the next value that works: at the next change, or when the view is tried again, ever more rarely. */
+  #failed(followed: Followed): void {
+    sent(followed.debounce, this.#host.clock.mono())
+    if (followed.retry !== null) return
+    const wait = Math.min(RETRY_FIRST_MS * 2 ** Math.min(followed.failures++, 16), RETRY_MAX_MS)
+    followed.retry = this.#host.clock.after(wait, () => {
+      followed.retry = null
+      if (!this.#host.dead && !followed.atGate && followed.sinks.size > 0) this.#sendView(followed)
     })
   }
 
@@ -176,5 +206,25 @@ export class Topics {
       followed.sinks.set(sink, note.offset)
       guarded(this.#host.log, 'a subscriber', () => sink.note(note))
     }
+  }
+}
+
+/** A view's value of the memory as it is, encoded; null if it failed, which is counted and logged. */
+export function projectView(
+  host: Host,
+  { id, definition, memory }: { readonly id: string; readonly definition: ActorDefinition; readonly memory: ActorMemory },
+  topic: string,
+): string | null {
+  const view = definition.topics.get(topic)
+  if (view?.kind !== 'view') return null
+  try {
+    const value = view.project(memory.state)
+    if (!(value instanceof Promise)) return (JSON.stringify(value) as string | undefined) ?? 'null'
+    value.catch(() => undefined)
+    throw new TypeError('it returned a promise: views are synchronous')
+  } catch (error) {
+    host.counters.viewFailures++
+    host.log.error({ actor: id, topic }, `the view failed, its subscribers are behind until it works again: ${String(error)}`)
+    return null
   }
 }

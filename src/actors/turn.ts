@@ -6,6 +6,7 @@
 import { hash32, seeded, type Random } from '../base/random.ts'
 import { parseActorId } from './actor-id.ts'
 import type { ActorDefinition, ActorRef, EventDefinition, ReduceContext, Refusal } from './define.ts'
+import { jsonOf } from './recorded.ts'
 
 export interface Asks {
   readonly notified: string[]
@@ -172,24 +173,6 @@ export class TurnContext implements ReduceContext {
 
 function checkTimerName(name: string): void {
   if (typeof name !== 'string' || name === '' || name.length > 128) throw new TypeError('a timer name has 1–128 characters')
-}
-
-/** Data as JSON text; bytes at the top level as `{"$bytes":"base64"}`. Throws TypeError for what JSON cannot carry. */
-export function jsonOf(data: unknown, what: string): string {
-  if (data === undefined) return 'null'
-  if (data instanceof Uint8Array) return `{"$bytes":"${Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64')}"}`
-  const json = JSON.stringify(data) as string | undefined
-  if (json === undefined) throw new TypeError(`${what}: this data is not JSON`)
-  return json
-}
-
-/** The value that `jsonOf` wrote. */
-export function dataOf(recorded: unknown): unknown {
-  if (typeof recorded === 'object' && recorded !== null && '$bytes' in recorded && Object.keys(recorded).length === 1) {
-    const { $bytes } = recorded
-    if (typeof $bytes === 'string') return new Uint8Array(Buffer.from($bytes, 'base64'))
-  }
-  return recorded
 }
 
 /** What tells one content from another under the same number or key (D1). */

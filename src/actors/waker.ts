@@ -12,14 +12,17 @@ const RESTING_MAX = 100_000
 
 export class Waker {
   readonly #host: Host
+  readonly #isOurs: (actor: string) => boolean
   readonly #wake: (hint: Hint) => void
   /** Hints that woke their actors lately, and until when they rest. */
   readonly #resting = new Map<string, number>()
   #after: Hint | undefined
   #running = false
 
-  constructor(host: Host, wake: (hint: Hint) => void) {
+  /** `isOurs`: whether an actor is this node's to wake. The hints of others are theirs; each scan asks anew. */
+  constructor(host: Host, isOurs: (actor: string) => boolean, wake: (hint: Hint) => void) {
     this.#host = host
+    this.#isOurs = isOurs
     this.#wake = wake
   }
 
@@ -40,7 +43,8 @@ export class Waker {
         if (!this.#running || this.#host.dead) return
         const now = this.#host.clock.mono()
         // All hints of an actor go together, or each would cost a claim of its own.
-        for (const own of byActor(hints).values()) if (this.#rested(own, now)) for (const hint of own) this.#wake(hint)
+        for (const [actor, own] of byActor(hints))
+          if (this.#isOurs(actor) && this.#rested(own, now)) for (const hint of own) this.#wake(hint)
         // A full page: there are more behind it. Otherwise begin again from the front, where new ones may have come.
         this.#after = hints.length < wakeBatch ? undefined : hints.at(-1)
         if (this.#after === undefined) this.#later(this.#host.options.wakeScanMs)

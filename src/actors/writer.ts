@@ -7,16 +7,21 @@
  *  W3 A gate item is released when all that the memory held when it came is durable (J7), at once for write-behind (J9).
  *  W4 A snapshot is of the memory at the moment its batch was sealed, and is written after that batch is durable (J5).
  *  W5 A wake-up hint goes with the batch that needs it (hints.ts, D5).
+ *  W6 That effects were answered is written within seconds, if need be by a batch of its own: their hint goes, and no other process wakes the actor for nothing.
  */
 import { guarded } from '../base/guard.ts'
 import { invariant } from '../base/invariant.ts'
 import { fail, type Failure } from '../errors.ts'
 import type { Append, Hint, Verdict } from '../store/store.ts'
+import { Answered } from './answered.ts'
 import { asBuffer, FLAG_CLEAN, type SealedBatch } from './batch.ts'
+import { causeOf, countClaim, type ClaimCause } from './claims.ts'
 import type { ActorDefinition } from './define.ts'
+import { askHolder } from './doubt.ts'
 import { Draft, type DraftEntry, type GateItem } from './draft.ts'
 import type { Effect } from './effects.ts'
 import type { Folded } from './fold.ts'
+import { bundled, type Bundle } from './handoff.ts'
 import { Hints } from './hints.ts'
 import type { Host } from './host.ts'
 import { owedAt, type ActorMemory } from './memory.ts'
@@ -37,8 +42,6 @@ export interface WriterOwner {
   /** The store certainly did not take the batch, for longer than patience. */
   failed(failure: Failure): void
 }
-
-type AnsweredEffects = Map<string, { seq: number; refused: number }>
 
 export class Writer {
   readonly #host: Host
@@ -62,8 +65,10 @@ export class Writer {
   #snapshotBytes = 0
   /** The stored snapshot is of an older version: the next batch brings a new one (J5). */
   #migrated = false
+  /** Why the actor will be claimed, once that is known. */
+  cause: ClaimCause | null = null
   readonly #hints: Hints
-  #answered: AnsweredEffects | null = null
+  #answered: Answered | null = null
   #flushTimed = false
   #closing = false
   #held = false
@@ -80,7 +85,9 @@ export class Writer {
 
   /** Takes up what was read. */
   adopt(folded: Folded, claimed: boolean, begunAt: number): void {
+    this.cause ??= causeOf(folded, claimed)
     this.epoch = claimed ? folded.epoch : 0
+    if (claimed) countClaim(this.#host.counters, this.cause)
     this.n = folded.n
     this.durableOffset = folded.memory.offset
     this.#hash = folded.hash === null ? null : asBuffer(folded.hash).toString('latin1')
@@ -92,7 +99,7 @@ export class Writer {
     this.#migrated = folded.migrated
     this.endedUnclean = !folded.clean && !claimed
     this.proofAt = begunAt
-    this.#answered = null
+    this.#answered?.forget()
     const hintsLeft = this.#hints.read(owedAt(folded.memory, this.#host.clock.now()), this.epoch === 0 ? 0 : this.n)
     this.#closing = false
     this.unclean = claimed && this.#writeBehind
@@ -102,8 +109,23 @@ export class Writer {
     this.flush()
   }
 
+  /** Takes up what an earlier owner handed over (H1). Nothing of it is proven the newest: the claim goes out at once. */
+  takeOver(folded: Folded, hints: readonly Hint[]): void {
+    this.cause = 'claimsHandoff'
+    this.adopt(folded, false, -Infinity)
+    this.unclean = this.#writeBehind // its claim will not be clean (J9)
+    for (const hint of hints) this.#hints.found(hint, 0, null) // not its own: they stand until its claim is durable (D5)
+    void this.draft
+    this.flush()
+  }
+
   get #writeBehind(): boolean {
     return this.#owner.definition.durability !== 'event'
+  }
+
+  /** J9: before it writes, where answers leave early or left early before. */
+  get #mustReadToClaim(): boolean {
+    return this.epoch === 0 && (this.#writeBehind || this.endedUnclean)
   }
 
   // ── The draft and the gate ───────────────────────────────────────────────────────────────────────────────────────
@@ -147,11 +169,10 @@ export class Writer {
     return this.#draft?.effects?.includes(effect) !== true && this.#flight?.effects?.includes(effect) !== true
   }
 
-  /** D4: written with the next batch; until then a crash only means that the target hears it again. */
   effectDone(to: string, seq: number, refused: boolean): void {
-    this.#answered ??= new Map()
-    const known = this.#answered.get(to)
-    this.#answered.set(to, { seq: Math.max(seq, known?.seq ?? 0), refused: (known?.refused ?? 0) + (refused ? 1 : 0) })
+    // Who has to claim by reading does when it leaves memory.
+    this.#answered ??= new Answered(this.#host, () => this.#mustReadToClaim || this.draft)
+    this.#answered.add(to, seq, refused)
   }
 
   /** J9: the oldest entry that is not durable is older than twice the period. */
@@ -236,8 +257,7 @@ export class Writer {
   }
 
   #sealed(draft: Draft): Flight {
-    for (const [to, { seq, refused }] of this.#answered ?? []) draft.done(to, seq, refused)
-    this.#answered = null
+    this.#answered?.moveInto(draft)
     return sealDraft(this.#host, this.#owner, draft, {
       n: this.n + 1,
       hash: this.#hash,
@@ -283,24 +303,19 @@ export class Writer {
     }
   }
 
-  /** J4: the place is taken. By our own earlier try, or by another owner? */
   #taken(flight: Flight): void {
-    this.#host.store.read(this.#owner.id, flight.append.n).then(
-      (found) => {
-        if (this.#host.dead || this.#flight !== flight) return
-        if (found === null || !Buffer.from(found.commitId).equals(flight.append.commitId)) {
-          // Nothing is found where the batch was emptied or replaced since (J10): then it may have been ours.
-          this.#owner.fenced(found !== null)
+    askHolder(
+      this.#host,
+      flight.append,
+      () => this.#flight === flight,
+      (holder) => {
+        if (holder !== 'own') {
+          this.#owner.fenced(holder === 'another')
           return
         }
         this.#host.counters.settled++
         this.#committed(flight, 0, false)
         this.#owner.lost()
-      },
-      () => {
-        this.#host.clock.after(this.#host.options.storeRetryMs, () => {
-          if (!this.#host.dead && this.#flight === flight) this.#taken(flight)
-        })
       },
     )
   }
@@ -309,6 +324,7 @@ export class Writer {
     const { append } = flight
     invariant(append.n === this.n + 1, `batch ${append.n} of ${append.actor} was committed after place ${this.n}`)
     this.#flight = null
+    if (this.epoch === 0) countClaim(this.#host.counters, this.cause ?? 'claimsReturned')
     this.n = append.n
     this.durableOffset = flight.offset
     this.#hash = asBuffer(append.hash).toString('latin1')
@@ -345,15 +361,16 @@ export class Writer {
   ): void {
     const actor = this.#owner.id
     this.#host.counters.snapshots++
-    this.#host.committer.snapshot({
+    const write = {
       actor,
       n: at.n,
       hash: at.hash,
       bytes: snapshot.bytes,
       offset,
       ref: this.#ref,
-      pages: pages ?? new Map(),
-    })
+      pages: pages ?? new Map<number, Uint8Array>(),
+    }
+    this.#host.committer.snapshot(write, () => this.#owner.memory.dedupe?.pagesChanged(write.pages.keys()))
     this.#entriesSince = 0
     this.#bytesSince = 0
     this.#snapshotBytes = snapshot.bytes.length
@@ -373,29 +390,51 @@ export class Writer {
   /**
    * Prepares the end of the activation. 'ready': nothing is left to write but perhaps the snapshot. 'writing': a last batch is on
    * its way (effects answered, hints to drop or to set, the clean end of write-behind); nothing may be taken until it is durable.
-   * 'claim': that batch needs a claim first (J9).
+   * 'claim': that batch needs a claim first (J9). `forGood`: nothing is taken any more, and the next owner sees to the hints (H1).
    */
-  close(): 'ready' | 'writing' | 'claim' | 'busy' {
+  close(forGood = false): 'ready' | 'writing' | 'claim' | 'busy' {
+    if (forGood) this.#closing = true // what is open is the end
     if (!this.quiet) return 'busy'
     const { memory } = this.#owner
     const owed = owedAt(memory, this.#host.clock.now())
-    if (this.#answered === null && this.#hints.right(owed, this.epoch) && !this.unclean) return 'ready'
-    if (this.epoch === 0 && this.#writeBehind) return 'claim'
+    if (this.#answered?.none !== false && !this.unclean && (forGood || this.#hints.right(owed, this.epoch))) return 'ready'
+    if (this.#mustReadToClaim) return 'claim'
     this.#closing = true
     void this.draft
     return 'writing'
   }
 
-  /** Nothing but claims came since the last: then there is nothing to write (J5). */
-  snapshotAtEnd(): void {
-    if (this.#replaces || this.epoch === 0 || this.#hash === null || this.#entriesSince === 0) return
+  /** Nothing but claims came since the last: then there is nothing to write (J5). Returns the snapshot if it holds all of the memory, without pages beside it. */
+  snapshotAtEnd(): SealedBatch | null {
+    if (this.#replaces || this.epoch === 0 || this.#hash === null || this.#entriesSince === 0) return null
     const { memory, definition } = this.#owner
     const hash = Buffer.from(this.#hash, 'latin1')
     const header = { flags: FLAG_CLEAN, n: this.n, epoch: this.epoch, commitId: this.#host.newCommitId(), previous: hash }
+    let whole: SealedBatch | null = null
     guarded(this.#host.log, `writing the snapshot of ${this.#owner.id}`, () => {
-      const snapshot = encodeSnapshot(header, memory, definition.version, this.#host.clock.now(), false)
-      this.#writeSnapshot({ n: this.n, hash }, snapshot, memory.offset, memory.dedupe?.takeDirtyPages() ?? null)
+      const snapshot = encodeSnapshot(header, memory, definition.version, this.#host.dropTime, false)
+      const pages = memory.dedupe?.takeDirtyPages() ?? null
+      this.#writeSnapshot({ n: this.n, hash }, snapshot, memory.offset, pages)
+      if (pages === null) whole = snapshot
     })
+    return whole
+  }
+
+  /** After `close(true)` has said 'ready': what the next owner needs (H1); null when it must read the store. A snapshot is on its way to the store too (J5). */
+  leave(): Bundle | null {
+    const snapshot = this.#host.committer.crowded ? null : this.snapshotAtEnd()
+    if (this.#hash === null || this.endedUnclean) return null
+    const at = {
+      n: this.n,
+      hash: Buffer.from(this.#hash, 'latin1'),
+      ref: this.#ref,
+      epoch: this.claimedEpoch,
+      hints: this.#hints.known(),
+      entriesSince: this.#entriesSince,
+      bytesSince: this.#bytesSince,
+      migrated: this.#migrated,
+    }
+    return bundled(this.#host, this.#owner, at, snapshot)
   }
 
   /** The activation is over. What was at the gate of the batch in flight and of the open one; the committer gets nothing more. */
@@ -403,6 +442,7 @@ export class Writer {
     const gates = { inFlight: this.#flight?.gate ?? [], open: this.#draft?.gate ?? [] }
     this.#flight = null
     this.#draft = null
+    this.#answered?.forget()
     return gates
   }
 }

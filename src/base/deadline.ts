@@ -70,6 +70,13 @@ export class Deadlines {
     waiting.after = null
   }
 
+  /** All that wait now. */
+  waiting(): Waiting[] {
+    const all: Waiting[] = []
+    for (const { first } of this.#lists.values()) for (let next = first; next !== null; next = next.after) all.push(next)
+    return all
+  }
+
   #wake(at: number): void {
     if (at >= this.#wakeAt) return
     this.#wakeAt = at

@@ -21,3 +21,12 @@ export const systemRandom: Random = {
   float: () => Math.random(),
   bytes: (n) => randomFillSync(new Uint8Array(n)),
 }
+
+const immediate = setImmediate
+
+/** Resolves when every promise callback that waits, and those they make, have run: the microtask queue is empty before the event loop goes on. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    immediate(resolve)
+  })
+}

@@ -149,9 +149,9 @@ describe('exactly once in (D1–D3)', () => {
     dedupe.remember('key old', answer(0), 0)
     dedupe.remember('session:new', answer(2), 50_000, 2)
     dedupe.remember('key new', answer(0), 50_000)
-    dedupe.expire(60_000)
+    dedupe.expire(60_000, 0)
     expect(dedupe.judge('session:old', 1, 0, 1).kind).toBe('repeat') // just not over
-    dedupe.expire(60_001)
+    dedupe.expire(60_001, 0)
     expect(dedupe.judge('session:old', 1, 0, 1).kind).toBe('new')
     expect(dedupe.judge('session:new', 3, 0, 2).kind).toBe('new')
     expect(dedupe.judge('session:new', 1, 0, 1).kind).toBe('old')

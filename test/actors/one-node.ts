@@ -1,5 +1,5 @@
 /** One engine on virtual time and a store in memory, and calls as promises. For the tests of src/actors. */
-import { createEngine, type Engine } from '../../src/actors/engine.ts'
+import { createEngine, type Engine, type EngineParts } from '../../src/actors/engine.ts'
 import type {
   HistoryOutcome,
   Note,
@@ -32,8 +32,11 @@ export interface OneNode {
   /** Lets everything happen that needs no time. */
   settle(): Promise<void>
   /** A second engine on the same data: as another process, or the same after a crash. */
-  another(options?: { readonly app?: App; readonly generation?: number; readonly check?: boolean }): OneNode
+  another(options?: { readonly app?: App; readonly generation?: number; readonly check?: boolean } & Ports): OneNode
 }
+
+/** Of a node in a cluster. */
+export type Ports = Pick<EngineParts, 'owns' | 'outgoing'>
 
 export interface Subscriber {
   readonly notes: Note[]
@@ -42,9 +45,9 @@ export interface Subscriber {
   ended: boolean
 }
 
-export function oneNode(app: App, given: Partial<Options> = {}, more: { readonly check?: boolean } = {}): OneNode {
+export function oneNode(app: App, given: Partial<Options> = {}, more: { readonly check?: boolean } & Ports = {}): OneNode {
   const clock = new VirtualClock()
-  return nodeOn(clock, app, given, 1, more.check ?? false, (fault) => memoryStore({ clock, fault }))
+  return nodeOn(clock, app, given, 1, more.check ?? false, more, (fault) => memoryStore({ clock, fault }))
 }
 
 function nodeOn(
@@ -53,6 +56,7 @@ function nodeOn(
   given: Partial<Options>,
   generation: number,
   check: boolean,
+  { owns, outgoing }: Ports,
   connect: (fault: (call: StoreCall) => Fault | null) => MemoryStore,
 ): OneNode {
   const logged: { level: string; message: string; fields: LogFields }[] = []
@@ -69,6 +73,8 @@ function nodeOn(
     generation,
     storeId: 'store-1',
     check,
+    ...(owns !== undefined && { owns }),
+    ...(outgoing !== undefined && { outgoing }),
   })
   const node: OneNode = {
     clock,
@@ -83,7 +89,7 @@ function nodeOn(
     subscribe: (actor, topic) => subscribe(engine, actor, topic),
     settle: () => clock.run(0),
     another: (options = {}) =>
-      nodeOn(clock, options.app ?? app, given, options.generation ?? generation + 1, options.check ?? check, (fault) =>
+      nodeOn(clock, options.app ?? app, given, options.generation ?? generation + 1, options.check ?? check, options, (fault) =>
         store.connect({ clock, fault }),
       ),
   }

@@ -9,7 +9,7 @@
  *
  * The one record of a 'replace' actor (history 'none') stands for its whole journal: 2 and its own place are checked.
  */
-import { FLAG_CLAIM, hashOf, openBatch, type BatchHeader } from '../actors/batch.ts'
+import { FLAG_CLAIM, hashOf, openBatch, type BatchHeader } from './batch.ts'
 import type { Store, WalkedBatch } from '../store/store.ts'
 
 const PAGE = 256
