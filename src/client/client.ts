@@ -4,7 +4,7 @@
  *   connection ── link up / down, frames ──▶ wire (ids, window) ──▶ outbox (lanes of sends) · requests · subscriptions
  */
 import { CLOSE } from '../protocol/close-codes.ts'
-import { TroupeError } from '../errors.ts'
+import { type ErrorCode, TroupeError } from '../errors.ts'
 import type { ServerFrame, WelcomeFrame } from '../protocol/frames.ts'
 import { type Codec, jsonCodec } from './codec.ts'
 import { Connection, type ConnectionState, type StateDetail } from './connection.ts'
@@ -56,12 +56,19 @@ export interface ClientEvents {
 
 const KNOWN: readonly (keyof ConnectOptions)[] = ['token', 'device', 'queueMax', 'codec', 'transport', 'clock', 'random', 'wakeups']
 const QUEUE_MAX = 1_000
+/** What a client that was closed so rejects with; else `unavailable`. 1009: its `connect` was larger than the server takes. */
+const ENDINGS: Readonly<Record<number, ErrorCode>> = {
+  1009: 'too_large',
+  [CLOSE.invalidToken]: 'unauthenticated',
+  [CLOSE.kicked]: 'denied',
+  [CLOSE.denied]: 'denied',
+}
 /** Actors whose newest seen offset is kept; of others a query may be up to 5 s stale in a fault (D11). */
 const SEEN_MAX = 10_000
 
 export class TroupeClient {
   readonly #emitter = new Emitter<ClientEvents>()
-  readonly #wire = new Wire()
+  readonly #wire: Wire
   readonly #requests: Requests
   readonly #outbox: Outbox
   readonly #subscriptions: Subscriptions
@@ -70,7 +77,7 @@ export class TroupeClient {
   #own = ''
   #ended: TroupeError | undefined
 
-  constructor(url: string, options: ConnectOptions) {
+  constructor(url: string | readonly string[], options: ConnectOptions) {
     for (const name of Object.keys(options))
       if (!(KNOWN as readonly string[]).includes(name)) throw new TypeError(`connect: there is no option '${name}'`)
     const limit = options.queueMax ?? QUEUE_MAX
@@ -78,7 +85,9 @@ export class TroupeClient {
     const codec = options.codec ?? jsonCodec
     const clock = options.clock ?? platformClock
     const random = options.random ?? platformRandom
-    const wire = this.#wire
+    const wire = (this.#wire = new Wire(clock))
+    const urls = typeof url === 'string' ? [url] : url
+    if (urls.length === 0) throw new TypeError('connect: there is no address')
     const expired = (): void => this.#connection.refresh()
     this.#requests = new Requests({ clock, random, wire, limit, expired })
     this.#subscriptions = new Subscriptions({ clock, random, wire, expired, seen: (to, offset, fresh) => this.#saw(to, offset, fresh) })
@@ -94,7 +103,7 @@ export class TroupeClient {
     })
     this.#connection = new Connection(
       {
-        url: socketUrl(url),
+        urls: urls.map(socketUrl),
         credentials: new Credentials(options.token, options.device, clock),
         transport: options.transport ?? webSocketTransport,
         codec,
@@ -106,6 +115,7 @@ export class TroupeClient {
         state: (state, detail) => this.#emitter.emit('state', state, detail),
         up: (link, welcome, resumed) => this.#up(link, welcome, resumed),
         down: () => this.#down(),
+        slower: (ms) => wire.slower(ms),
         frame: (frame) => this.#frame(frame),
         refresh: (token) => this.#requests.ask('refresh', () => ({ t: 'refresh', token })),
         error: (error) => this.#error(error),
@@ -208,7 +218,7 @@ export class TroupeClient {
   }
 
   #close(code: number, reason: string): void {
-    const kind = code === CLOSE.invalidToken ? 'unauthenticated' : code === CLOSE.denied || code === CLOSE.kicked ? 'denied' : 'unavailable'
+    const kind = ENDINGS[code] ?? 'unavailable'
     this.#ended = new TroupeError(kind, `the client is closed (${code}${reason === '' ? '' : `: ${reason}`})`)
     this.#outbox.close(this.#ended)
     this.#requests.close(this.#ended)

@@ -10,11 +10,12 @@
  *
  * 1. Each phase owns its timers and links; `#enter` is the only way from one to the next and releases them.
  * 2. `up` and `down` alternate, and no frame of a link comes before its `up` or after its `down`.
- * 3. It waits at random below 0.5 s before the first new attempt, the bound doubling to 20 s, and begins at 0.5 s again only after a
- *    link that lived 10 s. A server's `retryAfterMs` is added to that, and so are hints.
+ * 3. Of several addresses each client begins with one at random, and goes on to the next when one fails, ends or drains.
+ * 4. It waits at random below 0.5 s before the first new attempt, the bound doubling to 20 s, and begins at 0.5 s again only after a
+ *    link that lived 10 s. A server's `retryAfterMs` is added to that, where there is no other to go to, and so are hints.
  */
 import type { OkReply, ServerFrame, WelcomeFrame } from '../protocol/frames.ts'
-import { reconnects } from '../protocol/close-codes.ts'
+import { CLOSE, reconnects } from '../protocol/close-codes.ts'
 import { backoffMs } from '../base/backoff.ts'
 import type { Codec } from './codec.ts'
 import type { Credentials } from './credentials.ts'
@@ -35,7 +36,8 @@ export interface StateDetail {
 }
 
 export interface ConnectionParts {
-  readonly url: string
+  /** Those of one cluster, any of which will do. Not empty. */
+  readonly urls: readonly string[]
   readonly credentials: Credentials
   readonly transport: Transport
   readonly codec: Codec
@@ -49,6 +51,8 @@ export interface ConnectionEvents {
   /** `resumed`: session and numbers go on (D10). */
   up(link: Link, welcome: WelcomeFrame, resumed: boolean): void
   down(): void
+  /** The server asks to be asked nothing for so long. */
+  slower(ms: number): void
   frame(frame: ServerFrame): void
   /** Hands the server a fresh token. */
   refresh(token: string): Promise<OkReply>
@@ -88,16 +92,24 @@ export class Connection {
   #state: ConnectionState = 'connecting'
   #session: string | undefined
   #attempt = 0
+  /** Which address is tried next, modulo their number. */
+  #turn: number
   #suspend: Cancellable
 
   constructor(parts: ConnectionParts, on: ConnectionEvents) {
     this.#parts = parts
     this.#on = on
+    this.#turn = parts.urls.length > 1 ? Math.floor(parts.random.float() * parts.urls.length) : 0
     this.#suspend = this.#suspendLater()
     this.#asleep = parts.wakeups(() => {
       if (this.#life.phase === 'waiting') this.#begin()
     })
     this.#begin()
+  }
+
+  get #url(): string {
+    const { urls } = this.#parts
+    return urls[this.#turn % urls.length] as string
   }
 
   get state(): ConnectionState {
@@ -139,7 +151,7 @@ export class Connection {
     this.#parts.credentials.frame().then(
       (connect) => {
         if (this.#life !== life) return
-        this.#enter({ phase: 'opening', link: this.#link(this.#parts.url, connect) })
+        this.#enter({ phase: 'opening', link: this.#link(this.#url, connect) })
       },
       (error: unknown) => {
         if (this.#life !== life) return
@@ -214,13 +226,19 @@ export class Connection {
       life.next = undefined
       // Once: the next refusal is not of a ticket alone.
       if (this.#parts.credentials.ended(end)) this.#move(life, url)
+      else if (end.bye === undefined || (end.bye.reconnect && end.code !== CLOSE.tokenExpired))
+        this.#moveLater(life, end.bye?.retryAfterMs ?? 0)
       return
     }
     if ((life.phase !== 'open' && life.phase !== 'opening') || life.link !== link) return
     const withoutTicket = this.#parts.credentials.ended(end)
-    const stop = end.bye === undefined ? !reconnects(end.code) : !end.bye.reconnect
-    if (stop && !withoutTicket) return this.close(end.code, end.reason)
-    this.#lose(end, withoutTicket ? undefined : (end.bye?.retryAfterMs ?? 0))
+    // The connection that takes over may be known to the server as such before its welcome is here.
+    const replacedByOwn = end.code === CLOSE.replaced && life.phase === 'open' && life.next !== undefined
+    const stop = !replacedByOwn && (end.bye === undefined ? !reconnects(end.code) : !end.bye.reconnect)
+    if (withoutTicket) return this.#lose(end, undefined)
+    if (stop) return this.close(end.code, end.reason)
+    this.#turn++
+    this.#lose(end, this.#parts.urls.length > 1 ? 0 : (end.bye?.retryAfterMs ?? 0))
   }
 
   /** `afterMs` undefined: try again at once. */
@@ -257,12 +275,16 @@ export class Connection {
     if (life.phase !== 'open') return
     const ms = frame.inMs + this.#parts.random.float() * frame.spreadMs
     if (frame.kind === 'refresh') life.refresh.after(ms)
-    if (frame.kind === 'drain' && life.move === undefined) {
-      // A server that drains everywhere, or that is reached again behind one address, is not asked without end.
-      const attempt = this.#attempt++
-      const again = attempt === 0 ? 0 : backoffMs(attempt, FIRST_MS, MAX_MS, this.#parts.random)
-      life.move = this.#parts.clock.after(ms + again, () => this.#move(life, moveUrl(this.#parts.url, frame.url)))
-    }
+    if (frame.kind === 'slower') this.#on.slower(ms)
+    if (frame.kind === 'drain' && life.move === undefined) this.#moveLater(life, ms, frame.url)
+  }
+
+  #moveLater(life: Open, afterMs: number, hinted?: string): void {
+    this.#turn++
+    // A server that drains everywhere, or that is reached again behind one address, is not asked without end.
+    const attempt = this.#attempt++
+    const again = attempt === 0 ? 0 : backoffMs(attempt, FIRST_MS, MAX_MS, this.#parts.random)
+    life.move = this.#parts.clock.after(afterMs + again, () => this.#move(life, moveUrl(this.#url, hinted)))
   }
 
   /** Make before break: the old link serves until the new one is welcomed. */

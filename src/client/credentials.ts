@@ -5,7 +5,8 @@
  * |---|---|
  * | nothing of the below | ticket |
  * | 3005 (token or ticket expired) | ticket and a fresh token: the session goes on if it is the same user |
- * | 3500 or 3501 in answer to a ticket | token |
+ * | 3500 or 3501 in answer to a ticket alone | token |
+ * | 1009: with its ticket the `connect` was larger than a frame may be | token |
  */
 import { CLOSE } from '../protocol/close-codes.ts'
 import type { ConnectFrame } from '../protocol/frames.ts'
@@ -17,6 +18,8 @@ import type { ClientClock } from './platform.ts'
 export type TokenSource = string | (() => string | Promise<string>)
 
 const TOKEN_MS_MAX = 10_000
+/** RFC 6455 §7.4.1: a message was larger than the server takes. */
+const TOO_BIG = 1009
 
 export class Credentials {
   readonly #source: TokenSource | undefined
@@ -61,8 +64,9 @@ export class Credentials {
     })
   }
 
+  /** An empty ticket is none: the server would not have taken one so large. */
   welcomed(ticket: string): void {
-    this.#ticket = ticket
+    this.#ticket = ticket === '' ? undefined : ticket
     this.#stale = false
   }
 
@@ -73,11 +77,13 @@ export class Credentials {
 
   /** Takes note of how a link ended. True: it ended because of the ticket it brought, and one with a token may succeed at once. */
   ended(end: LinkEnd): boolean {
-    const ticketAlone = this.#ticket !== undefined && !this.#stale && !end.welcomed
+    const brought = this.#ticket !== undefined && !end.welcomed
+    const alone = brought && !this.#stale
     const expired = end.code === CLOSE.tokenExpired
-    const refused = end.code === CLOSE.invalidToken || end.code === CLOSE.protocolError
+    const refused = alone && (end.code === CLOSE.invalidToken || end.code === CLOSE.protocolError)
+    const tooLarge = brought && end.code === TOO_BIG
     if (expired) this.#stale = true
-    if (ticketAlone && refused) this.#ticket = undefined
-    return ticketAlone && (expired || refused)
+    if (refused || tooLarge) this.#ticket = undefined
+    return refused || tooLarge || (alone && expired)
   }
 }

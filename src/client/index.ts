@@ -51,12 +51,14 @@ export interface Client<App extends AnyApp = AnyApp> {
  * Connects, and stays connected: reconnects by itself, at random within 0.5 s first, the bound doubling to 20 s, and goes on where it was.
  *
  * `url`: `wss://host`, `https://host` or a whole address; a bare host means `/v1/ws`. Throws a TypeError for another scheme or an unknown option.
+ * A cluster has several gateways: given all their addresses, each client begins with one at random and goes on to the next when one fails or
+ * drains, in the same session. (Behind one address that leads to any of them, one is enough.)
  *
  * What a broken connection does to a send: as long as the session's ticket holds, nothing but delay; it is repeated under its number and
  * applied once. If the server no longer takes the ticket, numbers cannot go on, so sends that were on their way reject with `timeout`
  * (they may have been applied), except those with a `key`, which are repeated; those that were not yet on their way are sent in the new session.
  */
-export function connect<App extends AnyApp = AnyApp>(url: string, options: ConnectOptions = {}): Client<App> {
+export function connect<App extends AnyApp = AnyApp>(url: string | readonly string[], options: ConnectOptions = {}): Client<App> {
   const client = new TroupeClient(url, options)
   const handle = (to?: string): unknown => ({
     send: (type: string, data?: unknown, more?: SendOptions) => client.send(to, type, data, more),

@@ -126,7 +126,7 @@ export class Subscription implements Writer {
     if (this.#phase.phase !== 'live' || position === undefined) return
     const journal = frame.journal ?? position.journal
     const changed = journal !== position.journal
-    if (!changed && frame.to <= position.offset) return
+    if (frame.journal === undefined && frame.to <= position.offset) return
     this.#position = { journal, offset: frame.to }
     if (changed) this.#ports.seen(this.#parts.to, frame.to, true)
     this.#tell(frame.from, frame.to, changed)
@@ -150,7 +150,8 @@ export class Subscription implements Writer {
     // An empty journal with offset 0 is from the beginning of any.
     const changed = asked !== undefined && asked.journal !== journal && asked.journal !== ''
     // What is no longer kept of this journal, a gap frame tells, and the notes follow from there; of another, they follow from now.
-    const follows = asked !== undefined && !changed && asked.offset <= offset
+    // An older offset of the same journal is the answer of an owner that another has superseded: nothing seen is taken back for it.
+    const follows = asked !== undefined && !changed
     const news = reply.data !== undefined && !(follows && offset <= asked.offset)
     this.#position = { journal, offset: follows && !news ? asked.offset : offset }
     if (asked !== undefined && !follows) this.#tell(asked.offset + 1, offset, changed)

@@ -3,10 +3,12 @@
  *
  * 1. At most `limits.inflight` requests are unanswered on a link: beyond that the server would stop reading it, pongs and all.
  * 2. Who has something to write says `ready`; writers take turns, in the order in which they said so.
- * 3. After `down` no reply of the old link reaches anybody; whoever waits for one must listen to `down` itself.
+ * 3. While the server asks to be slower, nothing is written but what must be.
+ * 4. After `down` no reply of the old link reaches anybody; whoever waits for one must listen to `down` itself.
  */
 import type { ClientFrame, ErrorReply, OkReply } from '../protocol/frames.ts'
 import type { Link } from './link.ts'
+import type { ClientClock } from './platform.ts'
 
 /** `Omit` for each member of a union. */
 type Without<Union, Key extends string> = Union extends unknown ? Omit<Union, Key> : never
@@ -18,13 +20,22 @@ export interface Writer {
   write(): boolean
 }
 
+/** Half of what a send has by default: a server cannot ask for its time-out. */
+const CALM_MS_MAX = 5_000
+
 export class Wire {
+  readonly #clock: Pick<ClientClock, 'after'>
   readonly #ready = new Set<Writer>()
   readonly #asked = new Map<number, (reply: Reply) => void>()
   #link: Link | undefined
   #window = 0
   #nextId = 1
   #pumping = false
+  #calm: { cancel(): void } | undefined
+
+  constructor(clock: Pick<ClientClock, 'after'>) {
+    this.#clock = clock
+  }
 
   get live(): boolean {
     return this.#link !== undefined
@@ -39,6 +50,16 @@ export class Wire {
   down(): void {
     this.#link = undefined
     this.#asked.clear()
+    this.#calm?.cancel()
+    this.#calm = undefined
+  }
+
+  slower(ms: number): void {
+    this.#calm?.cancel()
+    this.#calm = this.#clock.after(Math.min(ms, CALM_MS_MAX), () => {
+      this.#calm = undefined
+      this.#pump()
+    })
   }
 
   ready(writer: Writer): void {
@@ -82,7 +103,7 @@ export class Wire {
     this.#pumping = true
     try {
       for (const writer of this.#ready) {
-        if (this.#link === undefined || this.#asked.size >= this.#window) break
+        if (this.#link === undefined || this.#calm !== undefined || this.#asked.size >= this.#window) break
         this.#ready.delete(writer)
         if (writer.write()) this.#ready.add(writer)
       }

@@ -1,8 +1,9 @@
 /** What an app's own HTTP routes can use (CONTRACT §1, `routes`): actors as `service:app`, without `authorize`. */
 import type { SendCall } from '../actors/calls.ts'
 import type { AppTools } from '../actors/define.ts'
-import { dataOf, jsonOf } from '../actors/turn.ts'
+import { dataOf, jsonOf } from '../actors/recorded.ts'
 import { type Failure, TroupeError } from '../errors.ts'
+import { kickHere } from './kick.ts'
 import { qualifiedKey } from './requests.ts'
 import type { Site } from './site.ts'
 
@@ -33,6 +34,12 @@ export function appTools(site: Site): AppTools {
           else reject(errorOf(outcome))
         }),
       ),
+    sockets: (actor) => site.live.presence.count(actor),
+    connected: (actor) => site.everywhere?.sockets(actor) ?? Promise.resolve(site.live.presence.count(actor)),
+    kick: (who, options = {}) => {
+      const kick = { who, ...options }
+      return site.everywhere?.kick(kick) ?? Promise.resolve(kickHere(site, kick))
+    },
     authenticate: async (request) => {
       const outcome = await site.auth.authenticate(request)
       if (outcome.ok) return outcome.who

@@ -4,13 +4,14 @@
  *
  * Whether the outcome is there at once or later is the app's choice: a synchronous `authenticate` costs no promise.
  */
-import { parseActorId } from '../actors/actor-id.ts'
+import { KEY_BYTES_MAX, parseActorId } from '../actors/actor-id.ts'
 import type { App, AuthRequest, Identity } from '../actors/define.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { fail, type Failure } from '../errors.ts'
 import { foreignPage } from './dev-page.ts'
 import { jwtVerifier } from './jwt.ts'
+import { thrownText } from './thrown.ts'
 
 export type AuthOutcome = { readonly ok: true; readonly who: Identity } | Failure
 
@@ -39,7 +40,7 @@ export class Auth {
 
   authenticate(request: AuthRequest): AuthOutcome | Promise<AuthOutcome> {
     const dev = this.#parts.mode === 'dev' ? devIdentity(this.#parts.app, request) : null
-    if (dev !== null) return foreignPage(request.headers) ?? this.#judge(dev)
+    if (dev !== null) return foreignPage(request.headers) ?? unusableName(dev) ?? this.#judge(dev)
     try {
       const given = this.#ask(request)
       if (given === null || given === undefined || !('then' in given)) return this.#judge(given)
@@ -77,8 +78,10 @@ export class Auth {
     try {
       const json = claims === undefined ? '' : (JSON.stringify(claims) as string | undefined)
       if (json === undefined) return 'claims must be JSON'
-      const bytes = Buffer.byteLength(sub) + Buffer.byteLength(json)
-      return bytes <= identityBytes ? null : `sub and claims have ${bytes} bytes; the limit is ${identityBytes}, a quarter of frameBytes`
+      const bytes = Buffer.byteLength(JSON.stringify(sub)) + Buffer.byteLength(json)
+      return bytes <= identityBytes
+        ? null
+        : `sub and claims have ${bytes} bytes as JSON; the limit is ${identityBytes}, a quarter of frameBytes`
     } catch {
       return 'claims must be JSON'
     }
@@ -90,7 +93,7 @@ export class Auth {
   }
 
   #threw(error: unknown): Failure {
-    this.#parts.log.error({ error: error instanceof Error ? error.message : String(error) }, 'authenticate threw')
+    this.#parts.log.error({ error: thrownText(error) }, 'authenticate threw')
     return fail('internal', 'the app failed to check the token')
   }
 }
@@ -102,6 +105,12 @@ function asker(app: App, clock: Clock, log: Log): (request: AuthRequest) => Give
   if (typeof authenticate === 'function') return authenticate
   const verify = jwtVerifier(authenticate.jwt, clock, log)
   return (request) => (request.token === undefined ? fail('unauthenticated', 'a token is needed') : verify(request.token))
+}
+
+/** A name that cannot be the key of an actor: the caller's mistake, not the app's. */
+function unusableName({ actor }: Identity): Failure | null {
+  if (actor === undefined || !('wrong' in parseActorId(actor))) return null
+  return fail('invalid', `a dev name (?as=NAME, dev:NAME) has 1–${KEY_BYTES_MAX} bytes of UTF-8, no control characters and no /`)
 }
 
 /** `?as=NAME`, or the token `dev:NAME`: in `dev` everybody is who they say (CONTRACT §2). */

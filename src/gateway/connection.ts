@@ -4,17 +4,18 @@
  *
  *  1. `bye` is written before every close that the gateway decides; after it nothing is.
  *  2. Nothing here outlives `gone`: subscriptions end, and with the last of them their upstream (D8).
- *  3. The socket is not read while `inflight` requests are unanswered or more than `outboxBytes` wait on it. A connection that is not
- *     read is not held to its pongs, nor is one whose socket still holds bytes for it.
+ *  3. What it reads and runs, and when, is its intake's. A connection that is not read is not held to its pongs, nor is one whose socket
+ *     still holds bytes for it.
  *  4. What throws while this connection is served ends this connection, never the node: each way in from outside ends in `broken`.
  *  5. There may be a million of these: no closures or maps before they are needed, one timing wheel for all.
  */
+import type { Identity } from '../actors/define.ts'
 import { ERRORS, fail } from '../errors.ts'
 import { CLOSE } from '../protocol/close-codes.ts'
 import { byeFrame, errorFrame, type ServerCodec } from '../protocol/encode.ts'
 import type { ServerFrame } from '../protocol/frames.ts'
 import { admit, type Admission, type Credentials } from './admission.ts'
-import { Backlog } from './backlog.ts'
+import { Intake, type Reader } from './intake.ts'
 import { Outbox, type Message, type Outlet } from './outbox.ts'
 import type { PullTurn } from './pull-turn.ts'
 import { run, type Client, type ClientSubscriptions } from './requests.ts'
@@ -23,23 +24,25 @@ import type { SharedNote } from './shared-note.ts'
 import type { Closable, Site, WireForm } from './site.ts'
 import { GONE, type Socket } from './socket.ts'
 import type { Subscription } from './subscription.ts'
+import { Strain } from './strain.ts'
 import { SubscriptionTable } from './subscription-table.ts'
 import { Vigil } from './vigil.ts'
+import { payloadLength } from './websocket-frame.ts'
 import { welcomeFrame } from './welcome.ts'
 import type { WheelItem } from './wheel.ts'
 
-export class Connection implements Client, Outlet, WheelItem, Closable {
+export class Connection implements Client, Reader, Outlet, WheelItem, Closable {
   readonly site: Site
   readonly #form: WireForm
   #socket: Socket
   readonly #outbox: Outbox
-  readonly #backlog = new Backlog()
+  readonly #intake: Intake = new Intake(this)
   readonly #vigil = new Vigil()
   #table: SubscriptionTable | null = null
   #life: Life
+  #strain: Strain | null = null
+  #stranger = true
   #malformed = 0
-  #paused = false
-  #retiring = false
   due = 0
 
   constructor(site: Site, form: WireForm, socket: Socket, handshake: Handshake) {
@@ -49,6 +52,7 @@ export class Connection implements Client, Outlet, WheelItem, Closable {
     this.#outbox = new Outbox(this, form.outbox)
     this.#life = { phase: 'connecting', handshake, early: [], earlyBytes: 0 }
     site.live.sockets.add(this)
+    site.live.unauthenticated++
     site.wheel.schedule(this, site.wheel.tick + site.periods.connect)
   }
 
@@ -56,6 +60,7 @@ export class Connection implements Client, Outlet, WheelItem, Closable {
 
   /** `data` may be a view of the socket's buffer: what is kept is copied. */
   message(data: Buffer, isBinary: boolean): void {
+    this.site.counters.bytesIn += data.length
     if (this.closing) return
     this.#vigil.lastHeard = this.site.wheel.tick
     try {
@@ -83,7 +88,9 @@ export class Connection implements Client, Outlet, WheelItem, Closable {
 
   /** The socket is closed, or failed. Idempotent. */
   gone(): void {
-    if (!this.site.live.sockets.delete(this)) return
+    const { live } = this.site
+    if (!live.sockets.delete(this)) return
+    if (this.#stranger) live.unauthenticated--
     this.#end()
     // The wheel may hold this object for one more period: not the socket with it.
     this.#socket = GONE
@@ -134,15 +141,25 @@ export class Connection implements Client, Outlet, WheelItem, Closable {
     const { site } = this
     if (!admission.ok) {
       site.counters.refused++
-      return this.bye(ERRORS[admission.code].close, admission.message, admission.retryAfterMs)
+      // What is malformed here is the token.
+      const code = admission.code === 'invalid' ? CLOSE.invalidToken : ERRORS[admission.code].close
+      return this.bye(code, admission.message, admission.retryAfterMs)
     }
     const { session, resumed, device, who } = admission
     const open: Open = { phase: 'open', session, device, who }
     this.#life = open
+    this.#stranger = false
+    site.live.unauthenticated--
     site.live.sessions++
+    site.live.presence.enter(who.actor, this)
+    const before = site.live.presence.takeOver(session, this)
     site.counters.connected++
     if (resumed) site.counters.resumed++
     this.send(welcomeFrame(site, admission))
+    if (before !== null) {
+      site.counters.replaced++
+      before.bye(CLOSE.replaced, 'this session has connected again')
+    }
     this.#vigil.begin(site.wheel.tick, site.periods.ping, site.random.float())
     this.#vigil.token(who.expiresAt, site.clock.now())
     this.visit(site.wheel.tick)
@@ -153,34 +170,23 @@ export class Connection implements Client, Outlet, WheelItem, Closable {
   // ── Requests ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #take(frame: Runnable): void {
-    const life = this.#life
-    if (life.phase !== 'open') return
+    if (this.#life.phase !== 'open') return
     this.site.counters.frames++
-    if (this.#backlog.take(frame, this.site.options.inflight, this.crowded)) run(this, life, frame)
-    this.#steer()
+    this.#intake.take(frame)
   }
 
-  /** Reads the socket or does not (3). */
-  #steer(): void {
-    const full = !this.#backlog.empty || this.#backlog.inflight >= this.site.options.inflight || this.crowded || this.#retiring
-    if (full === this.#paused || this.closing) return
-    this.#paused = full
-    if (full) return this.#socket.pause()
+  serve(frame: Runnable): void {
+    if (this.#life.phase === 'open') run(this, this.#life, frame)
+  }
+
+  reads(reads: boolean): void {
+    if (!reads) return this.#socket.pause()
     this.#vigil.readAgain(this.site.wheel.tick)
     this.#socket.resume()
   }
 
-  #proceed(): void {
-    const life = this.#life
-    if (life.phase !== 'open') return
-    if (!this.#backlog.empty)
-      this.#backlog.proceed(
-        this.site.options.inflight,
-        () => !this.crowded && !this.closing,
-        (frame) => run(this, life, frame),
-      )
-    this.#steer()
-    if (this.#retiring && this.#backlog.inflight === 0) this.bye(CLOSE.drained, 'this node is going: reconnect')
+  done(): void {
+    this.bye(CLOSE.drained, 'this node is going: reconnect')
   }
 
   get codec(): ServerCodec<Message> {
@@ -195,8 +201,20 @@ export class Connection implements Client, Outlet, WheelItem, Closable {
     return this.#socket.address
   }
 
+  get inflightMax(): number {
+    return this.site.options.inflight
+  }
+
   get crowded(): boolean {
     return this.#socket.waitingBytes > this.site.options.outboxBytes
+  }
+
+  get who(): Identity | null {
+    return this.#life.phase === 'open' ? this.#life.who : null
+  }
+
+  get device(): string {
+    return this.#life.phase === 'open' ? this.#life.device : ''
   }
 
   get subscriptions(): ClientSubscriptions {
@@ -213,14 +231,24 @@ export class Connection implements Client, Outlet, WheelItem, Closable {
   }
 
   began(): void {
-    this.#backlog.began()
+    this.#intake.began()
   }
 
   finished(message: Message | null): void {
-    this.#backlog.finished()
+    this.#intake.finished()
     if (this.closing) return
     if (message !== null) this.#push(message)
-    if (this.#paused || this.#retiring) this.#proceed()
+    this.#intake.proceed()
+  }
+
+  /** It asks for more than its share. A client that does not read is told nothing. */
+  strained(retryAfterMs: number): void {
+    if (this.closing || this.crowded) return
+    this.#strain ??= new Strain()
+    const inMs = this.#strain.again(this.site.clock.mono(), retryAfterMs)
+    if (inMs === null) return
+    this.site.counters.slower++
+    this.send({ t: 'hint', kind: 'slower', inMs, spreadMs: Math.ceil(inMs / 2) })
   }
 
   refreshed(): void {
@@ -272,6 +300,7 @@ export class Connection implements Client, Outlet, WheelItem, Closable {
   }
 
   write(bytes: Uint8Array, taken: (() => void) | undefined): void {
+    this.site.counters.bytesOut += payloadLength(bytes.length)
     this.#socket.write(bytes, taken)
   }
 
@@ -280,14 +309,14 @@ export class Connection implements Client, Outlet, WheelItem, Closable {
     const { wheel, periods } = this.site
     const soon = wheel.tick + Math.ceil(periods.slow / 4)
     if (this.#life.phase === 'open' && (this.due === 0 || this.due > soon)) wheel.schedule(this, soon)
-    this.#steer()
+    if (this.#life.phase === 'open') this.#intake.steer()
   }
 
   roomAgain(): void {
     if (this.closing) return
     try {
       this.#table?.roomAgain()
-      this.#proceed()
+      if (this.#life.phase === 'open') this.#intake.proceed()
     } catch (error) {
       this.broken(error)
     }
@@ -320,7 +349,7 @@ export class Connection implements Client, Outlet, WheelItem, Closable {
   #visitOpen({ who }: Open, tick: number): void {
     const { wheel, periods, counters, clock } = this.site
     const { waitingBytes, takenBytes, readBytes } = this.#socket
-    const facts = { waitingBytes, takenBytes, readBytes, paused: this.#paused, nowMs: clock.now(), expiresAt: who.expiresAt }
+    const facts = { waitingBytes, takenBytes, readBytes, paused: this.#intake.paused, nowMs: clock.now(), expiresAt: who.expiresAt }
     const sight = this.#vigil.look(tick, facts, periods)
     if (sight.do === 'bye') {
       if (sight.because !== 'expired') counters[sight.because]++
@@ -341,9 +370,7 @@ export class Connection implements Client, Outlet, WheelItem, Closable {
 
   retire(): void {
     if (this.#life.phase !== 'open') return this.bye(CLOSE.drained, 'this node is going: reconnect')
-    this.#retiring = true
-    this.#steer()
-    this.#proceed()
+    this.#intake.retire()
   }
 
   shutDown(): void {
@@ -369,17 +396,23 @@ export class Connection implements Client, Outlet, WheelItem, Closable {
     this.#outbox.flush()
     this.#end()
     // The client's half of the closing handshake must be read.
-    if (this.#paused) this.#socket.resume()
+    if (this.#intake.paused) this.#socket.resume()
     this.#socket.close(code, reason)
   }
 
   #end(): void {
-    if (this.closing) return
-    if (this.#life.phase === 'open') this.site.live.sessions--
+    const life = this.#life
+    const { live } = this.site
+    if (life.phase === 'closing') return
+    if (life.phase === 'open') {
+      live.sessions--
+      live.presence.leave(life.who.actor, this)
+      live.presence.release(life.session, this)
+    }
     this.#life = CLOSING
     this.due = 0
     this.#outbox.drop()
-    this.#backlog.clear()
+    this.#intake.clear()
     this.#table?.endAll()
     this.#table = null
   }

@@ -14,14 +14,20 @@ import type { Log } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
 import type { Options } from '../options.ts'
 import { Auth } from './auth.ts'
+import { Connection } from './connection.ts'
 import { freshCounters, type GatewayCounters } from './counters.ts'
 import { drainSockets, endAll } from './drain.ts'
+import { toOriginForm } from './handshake.ts'
 import { httpFront, type RequestListener } from './http.ts'
+import { kickHere, type Everywhere, type Kick } from './kick.ts'
 import { Turns, type OutboxKind } from './outbox.ts'
+import { Presence } from './presence.ts'
 import { Rights } from './rights.ts'
 import { webSocketFront, type WebSocketFront } from './server.ts'
 import type { LiveSet, Site } from './site.ts'
+import type { Handshake } from './session.ts'
 import { SessionIds } from './session-ids.ts'
+import type { Socket } from './socket.ts'
 import { Tickets } from './tickets.ts'
 import { asPlainRequest } from './unwanted-upgrade.ts'
 import { Upstreams } from './upstreams.ts'
@@ -44,11 +50,15 @@ export interface GatewayParts {
   readonly server: Server
   /** Folder of static files. */
   readonly filesDir: string | null
+  /** Sockets of the whole cluster, for the app's tools. Absent: this node is alone. */
+  readonly everywhere?: Everywhere
 }
 
 export interface GatewayStats {
   /** Connections and event streams, also those not yet welcomed or closing. */
   readonly sockets: number
+  /** Of these, the connections that have not been welcomed. */
+  readonly unauthenticated: number
   readonly sessions: number
   readonly subscriptions: number
   readonly upstreams: number
@@ -57,6 +67,12 @@ export interface GatewayStats {
 
 export interface Gateway {
   stats(): GatewayStats
+  /** Open here, of those whose own actor this is. */
+  sockets(actor: string): number
+  /** Ends sockets of this node, and says how many. */
+  kick(kick: Kick): number
+  /** A JSON client that comes by another way than the server: over a network in memory. */
+  connect(socket: Socket, handshake: Handshake): Pick<Connection, 'message' | 'gone'>
   /**
    * Asks all clients to go within `drainSpreadMs`, then closes who is left, each when its requests are answered, and after `sendTimeoutMs`
    * whatever is. Resolves when all are gone.
@@ -73,7 +89,15 @@ const TICK_MS_MAX = 250
 export function createGateway(parts: GatewayParts): Gateway {
   const { app, clock, log, options, server } = parts
   const counters = freshCounters()
-  const live: LiveSet = { sessions: 0, subscriptions: 0, draining: false, sockets: new Set() }
+  const live: LiveSet = {
+    sessions: 0,
+    subscriptions: 0,
+    draining: false,
+    sockets: new Set(),
+    unauthenticated: 0,
+    turnedAway: 0,
+    presence: new Presence(),
+  }
   const wheel = new Wheel(clock, tickMsOf(options))
   const upstreams = new Upstreams({ calls: parts.calls, clock, random: parts.random, options, counters })
   const site: Site = {
@@ -92,6 +116,7 @@ export function createGateway(parts: GatewayParts): Gateway {
     wheel,
     counters,
     live,
+    everywhere: parts.everywhere ?? null,
     periods: {
       ping: wheel.ticks(options.pingEveryMs),
       grace: wheel.ticks(options.pongGraceMs),
@@ -103,16 +128,21 @@ export function createGateway(parts: GatewayParts): Gateway {
   }
   const turns = new Turns(clock)
   const streams: OutboxKind = { turns, softBytes: options.outboxSoftBytes, join: (texts) => texts.join('') }
-  const sockets = webSocketFront(site, wireForms(turns, options.outboxSoftBytes))
+  const forms = wireForms(turns, options.outboxSoftBytes)
+  const sockets = webSocketFront(site, forms)
   const detach = attach(server, httpFront(site, streams, parts.filesDir), sockets, options)
   return {
     stats: () => ({
       sockets: live.sockets.size,
+      unauthenticated: live.unauthenticated,
       sessions: live.sessions,
       subscriptions: live.subscriptions,
       upstreams: upstreams.size,
       counters: { ...counters },
     }),
+    sockets: (actor) => live.presence.count(actor),
+    kick: (kick) => kickHere(site, kick),
+    connect: (socket, handshake) => new Connection(site, forms.json, socket, handshake),
     drain: () => drainSockets(site),
     close: async () => {
       live.draining = true
@@ -137,8 +167,11 @@ function tickMsOf(options: Options): number {
 }
 
 function attach(server: Server, onRequest: RequestListener, sockets: WebSocketFront, options: Options): () => void {
-  const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void =>
-    sockets.wants(request) ? sockets.upgrade(request, socket, head) : asPlainRequest(server, request, socket, head)
+  const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    toOriginForm(request)
+    if (sockets.wants(request)) sockets.upgrade(request, socket, head)
+    else asPlainRequest(server, request, socket, head)
+  }
   // Beyond the sockets that are answered `bye`, the kernel's answer must do.
   server.maxConnections = 2 * options.connections
   server.headersTimeout = options.connectTimeoutMs

@@ -12,6 +12,22 @@ export function handshakeOf(request: IncomingMessage): Handshake {
   return { headers, query: queryOf(request), address: request.socket.remoteAddress ?? '' }
 }
 
+/**
+ * A target in absolute form (`GET http://host/path`, as to a proxy) becomes the path it names, and its host the `Host`, which a server
+ * must not look at then (RFC 9112 §3.2.2). The path stays as sent. What is no such target stays what it is, and is refused as that.
+ */
+export function toOriginForm(request: IncomingMessage): void {
+  const url = request.url ?? '/'
+  if (url.startsWith('/')) return
+  const found = /^(?:https?|wss?):\/\/(?:[^/?#@]*@)?([^/?#@]+)(.*)$/i.exec(url)
+  if (found === null) return
+  const [, host, rest] = found as unknown as readonly [string, string, string]
+  request.url = rest.startsWith('/') ? rest : `/${rest}`
+  request.headers.host = host
+  const { rawHeaders } = request
+  for (let at = 0; at < rawHeaders.length; at += 2) if (rawHeaders[at]?.toLowerCase() === 'host') rawHeaders[at + 1] = host
+}
+
 /** The path as sent, without the query. */
 export function pathOf(request: IncomingMessage): string {
   const url = request.url ?? '/'

@@ -1,16 +1,18 @@
 /**
  * `GET /v1/actors/{type}/{key}/topics/{topic}`: a topic as server-sent events (WHATWG HTML §9.2). `event: note`, `id: journal:offset`,
  * data the frame; `Last-Event-ID` resumes; `event: gap` for what cannot be replayed; `event: bye` before an end that we decide. Wherever
- * the client stands, it has been told an id: first by an `id` alone (§9.2.6: no event, but the last id), and by every note and gap.
+ * the client stands, it has been told an id: first by an `id` alone, and by every note and gap. (§9.2.6, "dispatch the event": the block sets
+ * the last id before its empty data makes it no event; and what has no id after it keeps that one, comments and `bye` too.)
  * A view's value comes first. The same subscriptions as on WebSockets: no queue, conflation, pulling from history.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Identity } from '../actors/define.ts'
 import { fail, type Failure } from '../errors.ts'
 import { CLOSE } from '../protocol/close-codes.ts'
 import { byeFrame, jsonServerCodec, type ServerCodec } from '../protocol/encode.ts'
 import type { GapFrame, Position } from '../protocol/frames.ts'
 import type { Admitted } from './admission.ts'
-import { queryOf } from './handshake.ts'
+import { idAlone, lastEventId, STREAM_HEADERS } from './http-event-stream.ts'
 import { Outbox, type Message, type Outlet, type OutboxKind } from './outbox.ts'
 import { PullTurn } from './pull-turn.ts'
 import { SharedNote } from './shared-note.ts'
@@ -49,7 +51,7 @@ export function streamTopic(
     site.counters.overLimit++
     return Promise.resolve(fail('overloaded', 'this node has all the connections it takes', { retryAfterMs: 1000 }))
   }
-  const from = positionOf(request.headers['last-event-id'] ?? queryOf(request)['lastEventId'])
+  const from = positionOf(lastEventId(request))
   if (from === null) return Promise.resolve(fail('invalid', 'Last-Event-ID must be journal:offset'))
   return new Promise((resolve) =>
     site.upstreams.join(actor, topic, (outcome) => {
@@ -63,8 +65,8 @@ export function streamTopic(
 }
 
 /** `journal:offset`; undefined when there is none. */
-function positionOf(text: string | string[] | undefined): Position | undefined | null {
-  if (typeof text !== 'string' || text === '') return undefined
+function positionOf(text: string): Position | undefined | null {
+  if (text === '') return undefined
   const colon = text.lastIndexOf(':')
   const offset = Number(text.slice(colon + 1))
   return colon >= 0 && /^\d+$/.test(text.slice(colon + 1)) && Number.isSafeInteger(offset)
@@ -76,7 +78,7 @@ class EventStream implements Subscriber, Outlet, WheelItem, Closable {
   readonly #site: Site
   readonly #response: ServerResponse
   readonly #outbox: Outbox
-  readonly #expiresAt: number | undefined
+  readonly #caller: Admitted
   readonly pullTurn: PullTurn = new PullTurn()
   #journal = ''
   #subscription: Subscription | null = null
@@ -85,25 +87,21 @@ class EventStream implements Subscriber, Outlet, WheelItem, Closable {
   #ended = false
   due = 0
 
-  constructor(site: Site, kind: OutboxKind, response: ServerResponse, { who }: Admitted) {
+  constructor(site: Site, kind: OutboxKind, response: ServerResponse, caller: Admitted) {
     this.#site = site
     this.#response = response
     this.#outbox = new Outbox(this, kind)
-    this.#expiresAt = who.expiresAt
+    this.#caller = caller
   }
 
   start({ state, attach }: Joined, from: Position | undefined): void {
     const { live, wheel, periods } = this.#site
-    this.#response.writeHead(200, {
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-cache, no-transform',
-      // nginx would hold the events back.
-      'x-accel-buffering': 'no',
-    })
+    this.#response.writeHead(200, STREAM_HEADERS)
     this.#response.flushHeaders()
     this.#response.on('close', () => this.#end())
     this.#response.on('error', () => this.#end())
     live.sockets.add(this)
+    live.presence.enter(this.#caller.who.actor, this)
     live.subscriptions++
     this.#journal = state.journal
     this.#lastSent = wheel.tick
@@ -111,7 +109,7 @@ class EventStream implements Subscriber, Outlet, WheelItem, Closable {
     this.#subscription = attach(SUB, start, this)
     if (start.gap === null) {
       if (from !== undefined && !start.recovered) this.#lost(from, start, state.journal)
-      else this.#push(`${this.#id(start.offset)}\n`)
+      else this.#push(idAlone(this.#position(start.offset)))
     }
     if (state.json !== undefined) this.note(this.#subscription, new SharedNote({ offset: state.offset, json: state.json }), state.offset)
     this.#subscription.begin(start)
@@ -121,6 +119,14 @@ class EventStream implements Subscriber, Outlet, WheelItem, Closable {
   /** A position of another journal: nothing of it can be replayed. */
   #lost(from: Position, start: Start, journal: string): void {
     this.#gap({ t: 'gap', sub: SUB, from: from.offset + 1, to: start.offset, journal })
+  }
+
+  get who(): Identity | null {
+    return this.#ended ? null : this.#caller.who
+  }
+
+  get device(): string {
+    return this.#caller.device
   }
 
   get room(): boolean {
@@ -142,8 +148,12 @@ class EventStream implements Subscriber, Outlet, WheelItem, Closable {
     this.#event('gap', gap, this.#id(gap.to))
   }
 
+  #position(offset: number): string {
+    return `${this.#journal}:${offset}`
+  }
+
   #id(offset: number): string {
-    return `id: ${this.#journal}:${offset}\n`
+    return `id: ${this.#position(offset)}\n`
   }
 
   get waitingBytes(): number {
@@ -183,8 +193,9 @@ class EventStream implements Subscriber, Outlet, WheelItem, Closable {
       this.#response.destroy()
       return
     }
-    const leftMs = this.#expiresAt === undefined ? Infinity : this.#expiresAt - clock.now()
-    if (leftMs <= 0) return this.#bye(CLOSE.tokenExpired, 'the token has expired: connect with a new one')
+    const { expiresAt } = this.#caller.who
+    const leftMs = expiresAt === undefined ? Infinity : expiresAt - clock.now()
+    if (leftMs <= 0) return this.bye(CLOSE.tokenExpired, 'the token has expired: connect with a new one')
     // A comment keeps proxies from closing a silent stream, and finds a dead client.
     if (tick - this.#lastSent >= periods.ping) this.#push(': \n\n')
     const next = this.#stall === null ? this.#lastSent + periods.ping : tick + Math.ceil(periods.slow / 4)
@@ -196,11 +207,11 @@ class EventStream implements Subscriber, Outlet, WheelItem, Closable {
   }
 
   retire(): void {
-    this.#bye(CLOSE.drained, 'this node is going: reconnect')
+    this.bye(CLOSE.drained, 'this node is going: reconnect')
   }
 
   shutDown(): void {
-    this.#bye(CLOSE.shutdown, 'this node is stopping: reconnect')
+    this.bye(CLOSE.shutdown, 'this node is stopping: reconnect')
     this.#response.socket?.destroySoon()
   }
 
@@ -208,7 +219,8 @@ class EventStream implements Subscriber, Outlet, WheelItem, Closable {
     this.#response.destroy()
   }
 
-  #bye(code: number, reason: string): void {
+  bye(code: number, reason: string): void {
+    if (this.#ended) return
     this.#event('bye', byeFrame(code, reason))
     this.#outbox.flush()
     this.#response.end()
@@ -233,5 +245,6 @@ class EventStream implements Subscriber, Outlet, WheelItem, Closable {
     this.#subscription?.close()
     this.#site.live.subscriptions--
     this.#site.live.sockets.delete(this)
+    this.#site.live.presence.leave(this.#caller.who.actor, this)
   }
 }

@@ -3,7 +3,16 @@
  * With a secret the outcome is there at once (jwt-hmac.ts); public keys and key servers are `jose`'s, and take promises.
  */
 import { createPublicKey } from 'node:crypto'
-import { createRemoteJWKSet, errors, importSPKI, jwtVerify, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions } from 'jose'
+import {
+  createRemoteJWKSet,
+  type CryptoKey,
+  errors,
+  importSPKI,
+  jwtVerify,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  type JWTVerifyOptions,
+} from 'jose'
 import { parseActorId } from '../actors/actor-id.ts'
 import type { Identity, JwtOptions } from '../actors/define.ts'
 import type { Clock } from '../base/clock.ts'
@@ -19,6 +28,9 @@ type IdentityOf = (claims: JWTPayload) => Identity | Failure
 const EXPIRED = fail('expired', 'the token has expired: get a new one')
 const FORGED = fail('unauthenticated', 'the token is not valid: signature verification failed')
 const NO_KEYS = fail('unavailable', 'the keys that tokens are checked with cannot be had now: repeat later')
+
+/** Of a set, for a token that does not say which: so much work may one token make. */
+const KEYS_TRIED_MAX = 8
 
 /** What `jose` says of a token that was judged. All else it throws is of the way to the keys, and says nothing of the token. */
 const OF_TOKEN = [
@@ -84,8 +96,7 @@ function verifyLater(
 
 function verifyWith(options: JwtOptions): Verify {
   if (options.jwksUrl !== undefined) {
-    const keys: JWTVerifyGetKey = createRemoteJWKSet(new URL(options.jwksUrl))
-    return (token, checks) => jwtVerify(token, keys, checks)
+    return verifyWithSet(createRemoteJWKSet(new URL(options.jwksUrl)))
   }
   if (options.secret !== undefined) {
     const secret = new TextEncoder().encode(options.secret)
@@ -104,6 +115,44 @@ function verifyWith(options: JwtOptions): Verify {
     return key
   }
   return (token, checks) => jwtVerify(token, keyFor, checks)
+}
+
+/**
+ * With the keys of a server. A token need not say which of them signed it (RFC 7515 §4.1.4): then each that could have is tried, at most
+ * `KEYS_TRIED_MAX`. If none did, the set may be an old one, and is asked for again, as often as `jose` asks for an unknown key.
+ */
+function verifyWithSet(keys: ReturnType<typeof createRemoteJWKSet>): Verify {
+  const verify: Verify = async (token, checks) => {
+    try {
+      return await jwtVerify(token, keys, checks)
+    } catch (error) {
+      if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error
+      return verifyWithAny(error, token, checks)
+    }
+  }
+  return async (token, checks) => {
+    try {
+      return await verify(token, checks)
+    } catch (error) {
+      if (!(error instanceof errors.JWSSignatureVerificationFailed) || keys.coolingDown) throw error
+      await keys.reload()
+      return verify(token, checks)
+    }
+  }
+}
+
+/** Gives the keys as they are imported, without those that cannot be. What a key says of a token that it signed is the last word. */
+async function verifyWithAny(candidates: AsyncIterable<CryptoKey>, token: string, checks: JWTVerifyOptions): ReturnType<Verify> {
+  let tried = 0
+  for await (const key of candidates) {
+    try {
+      return await jwtVerify(token, key, checks)
+    } catch (error) {
+      if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error
+    }
+    if (++tried === KEYS_TRIED_MAX) break
+  }
+  throw new errors.JWSSignatureVerificationFailed()
 }
 
 /** The key in the form that `jose` takes. */

@@ -30,6 +30,8 @@ export interface Client extends Subscriber {
   /** It was answered, or nobody wants the answer (null). */
   finished(message: Message | null): void
   refreshed(): void
+  /** A request of it was refused because there are too many. */
+  strained(retryAfterMs: number): void
   bye(code: number, reason: string): void
   /** Serving it threw: ends this connection, and nothing else. */
   broken(error: unknown): void
@@ -100,9 +102,15 @@ function send(client: Client, open: Open, frame: SendFrame): void {
   site.calls.send(
     call,
     serving(client, (outcome) =>
-      client.finished(outcome.ok ? codec.sent(id, outcome.offset, outcome.durable, outcome.duplicate) : codec.failed(id, outcome)),
+      client.finished(outcome.ok ? codec.sent(id, outcome.offset, outcome.durable, outcome.duplicate) : failed(client, id, outcome)),
     ),
   )
+}
+
+/** The reply to a request that was asked for. Too many of these, and the client is asked to be slower. */
+function failed(client: Client, id: number, failure: Failure): Message {
+  if (failure.code === 'overloaded' || failure.code === 'rate_limited') client.strained(failure.retryAfterMs ?? 0)
+  return client.codec.failed(id, failure)
 }
 
 /** Keys of one user do not meet those of another (D1). A sub has no NUL. */
@@ -132,7 +140,7 @@ function query(client: Client, open: Open, frame: QueryFrame): void {
   site.calls.query(
     call,
     serving(client, (outcome) => {
-      if (!outcome.ok) client.finished(codec.failed(id, outcome))
+      if (!outcome.ok) client.finished(failed(client, id, outcome))
       else client.finished(client.crowded ? codec.failed(id, CROWDED) : codec.answered(id, outcome.json, outcome.offset))
     }),
   )
@@ -159,7 +167,7 @@ function subscribe(client: Client, open: Open, frame: SubscribeFrame): void {
       // A view's value is a big answer like any other.
       if (!outcome.ok || (client.crowded && outcome.state.json !== undefined)) {
         subscriptions.cancel()
-        return client.finished(codec.failed(id, outcome.ok ? CROWDED : outcome))
+        return client.finished(failed(client, id, outcome.ok ? CROWDED : outcome))
       }
       const { state } = outcome
       const start = startOf(state, from)
@@ -193,7 +201,7 @@ function history(client: Client, open: Open, frame: HistoryFrame): void {
     { actor, from: Math.max(1, frame.from), limit: Math.min(frame.limit, site.options.historyEntries) },
     serving(client, (given) => {
       const outcome = wholePage(given, frame.from)
-      if (!outcome.ok) client.finished(codec.failed(id, outcome))
+      if (!outcome.ok) client.finished(failed(client, id, outcome))
       else client.finished(client.crowded ? codec.failed(id, CROWDED) : codec.page(id, outcome.entries, outcome.more))
     }),
   )
@@ -215,13 +223,15 @@ function refresh(client: Client, open: Open, { id, token }: RefreshFrame): void 
     serving(client, (judged) => {
       if (!judged.ok) return client.finished(codec.failed(id, judged))
       if (judged.who.sub !== open.who.sub) return client.finished(codec.failed(id, fail('denied', 'the token is of another user')))
-      // The session's own actor stays: subscriptions and numbers belong to it.
+      // The session's own actor stays, also none: subscriptions and numbers belong to it.
+      const { actor: _, ...renewed } = judged.who
       const { actor } = open.who
-      open.who = { ...judged.who, ...(actor !== undefined && { actor }) }
+      open.who = { ...renewed, ...(actor !== undefined && { actor }) }
       client.refreshed()
       const { expiresAt } = open.who
+      const ticket = ticketOf(site, open)
       client.finished(
-        codec.frame({ t: 'reply', id, ok: true, ticket: ticketOf(site, open), ...(expiresAt !== undefined && { expiresAt }) }),
+        codec.frame({ t: 'reply', id, ok: true, ...(ticket !== '' && { ticket }), ...(expiresAt !== undefined && { expiresAt }) }),
       )
     }),
   )

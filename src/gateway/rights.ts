@@ -3,6 +3,7 @@ import { parseActorId } from '../actors/actor-id.ts'
 import type { Action, App, Identity } from '../actors/define.ts'
 import type { Log } from '../base/log.ts'
 import { fail, type Failure } from '../errors.ts'
+import { thrownText } from './thrown.ts'
 
 export class Rights {
   readonly #app: App
@@ -32,7 +33,7 @@ export class Rights {
       // Only `true` counts: a promise, returned by mistake, would be truthy.
       return authorize(who, action, { actor, name }) === true
     } catch (error) {
-      this.#log.error({ action, error: error instanceof Error ? error.message : String(error) }, 'authorize threw: denied')
+      this.#log.error({ action, error: thrownText(error) }, 'authorize threw: denied')
       return false
     }
   }

@@ -3,7 +3,7 @@
  * written by us, straight to the socket (websocket-frame.ts), which is sound because `ws` writes only control frames, whole, at once.
  *
  *     client                         server
- *       │ GET /v1/ws, Upgrade ───────▶ │  beyond twice the limit of sockets: 503
+ *       │ GET /v1/ws, Upgrade ───────▶ │  beyond twice a limit of sockets: 503
  *       │ ◀─── 101, subprotocol ────── │  an unknown subprotocol is echoed, or a browser would not see the `bye`
  *       │ ◀─── bye, close ──────────── │  unknown subprotocol, too many sockets, draining
  *       │ connect ───────────────────▶ │  else: Connection
@@ -59,11 +59,17 @@ export function webSocketFront(site: Site, forms: ReturnType<typeof wireForms>):
   return {
     wants: (request) => pathOf(request) === WEBSOCKET_PATH && request.headers.upgrade?.toLowerCase() === 'websocket',
     upgrade: (request, socket, head) => {
-      if (site.live.sockets.size >= 2 * site.options.connections) return refuse(socket, '503 Service Unavailable')
+      if (flooded(site)) return refuse(socket, '503 Service Unavailable')
       server.handleUpgrade(request, socket, head, (ws) => accept(site, forms, ws, socket as NetSocket, request))
     },
     close: () => server.close(),
   }
+}
+
+/** The hard ceiling: those who would be answered `bye` are sockets too, until they are gone. */
+function flooded({ live, options }: Site): boolean {
+  const { sockets, unauthenticated, turnedAway } = live
+  return sockets.size + turnedAway >= 2 * options.connections || unauthenticated + turnedAway >= 2 * options.unauthenticated
 }
 
 /** The first that we know in the client's order, else the first. */
@@ -79,18 +85,17 @@ function refuse(socket: Duplex, status: string): void {
 
 function accept(site: Site, forms: ReturnType<typeof wireForms>, ws: WebSocket, socket: NetSocket, request: IncomingMessage): void {
   const form = formOf(forms, ws.protocol)
-  if (form === null) return sayBye(forms.json, ws, CLOSE.protocolError, `unknown subprotocol: ${SUBPROTOCOLS.join(', ')}`)
-  if (site.live.draining) return sayBye(form, ws, CLOSE.drained, 'this node is going: connect to another')
-  if (site.live.sockets.size >= site.options.connections) {
+  if (form === null) return sayBye(site, forms.json, ws, CLOSE.protocolError, `unknown subprotocol: ${SUBPROTOCOLS.join(', ')}`)
+  if (site.live.draining) return sayBye(site, form, ws, CLOSE.drained, 'this node is going: connect to another')
+  const { connections, unauthenticated } = site.options
+  if (site.live.sockets.size >= connections) {
     site.counters.overLimit++
     // Not 3504, which is for good: a flood of strangers must log nobody out.
-    return sayBye(
-      form,
-      ws,
-      CLOSE.busy,
-      `this node has its ${site.options.connections} connections: come again, or to another`,
-      FULL_RETRY_MS,
-    )
+    return sayBye(site, form, ws, CLOSE.busy, `this node has its ${connections} connections: come again, or to another`, FULL_RETRY_MS)
+  }
+  if (site.live.unauthenticated >= unauthenticated) {
+    site.counters.overUnauthenticated++
+    return sayBye(site, form, ws, CLOSE.busy, `${unauthenticated} others wait to be let in: come again, or to another node`, FULL_RETRY_MS)
   }
   const handshake = site.auth.readsRequest ? handshakeOf(request) : NO_HANDSHAKE
   ;(ws as Attached)[CONNECTION] = new Connection(site, form, new WebSocketPort(ws, socket), handshake)
@@ -115,7 +120,9 @@ function formOf(forms: ReturnType<typeof wireForms>, protocol: string): WireForm
   }
 }
 
-function sayBye(form: WireForm, ws: WebSocket, code: number, reason: string, retryAfterMs?: number): void {
+function sayBye({ live }: Site, form: WireForm, ws: WebSocket, code: number, reason: string, retryAfterMs?: number): void {
+  live.turnedAway++
+  ws.on('close', () => live.turnedAway--)
   ws.on('error', ignore)
   ws.on('message', ignore)
   ws.send(form.codec.frame(byeFrame(code, reason, retryAfterMs)))

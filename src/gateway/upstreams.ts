@@ -97,6 +97,11 @@ class Upstream implements LatestSource, LogSource {
     return this.#state?.journal ?? ''
   }
 
+  /** The newest offset that subscribers may have seen. */
+  get #told(): number {
+    return Math.max(this.#head, this.newest?.offset ?? 0)
+  }
+
   get everyMs(): number {
     return this.#state?.everyMs ?? 0
   }
@@ -192,7 +197,7 @@ class Upstream implements LatestSource, LogSource {
         if (ask === this.#asks) this.#down()
       },
     }
-    const feed = this.#parts.calls.subscribe(this.#call, sink, (outcome) => {
+    const feed = this.#parts.calls.subscribe({ ...this.#call, atLeast: this.#told }, sink, (outcome) => {
       if (ask === this.#asks) this.#answer(outcome)
     })
     if (ask === this.#asks) this.#feed = feed
@@ -208,7 +213,8 @@ class Upstream implements LatestSource, LogSource {
   }
 
   #live(state: TopicState): void {
-    const otherJournal = this.#state !== null && this.#state.journal !== state.journal
+    // A journal that is proven to end before what was told is as another: an unclean end has taken back the rest (J9).
+    const otherJournal = this.#state !== null && (this.#state.journal !== state.journal || state.offset < this.#told)
     this.#state = state
     this.#epoch = state.epoch
     this.#phase = 'live'

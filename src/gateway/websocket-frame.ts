@@ -18,6 +18,11 @@ export function frameBytes(bytes: Uint8Array): Buffer {
   return frame
 }
 
+/** Of a frame as long as this. */
+export function payloadLength(frameLength: number): number {
+  return frameLength - (frameLength < 128 ? 2 : frameLength < 65_540 ? 4 : 10)
+}
+
 function headed(opcode: number, length: number): Buffer {
   if (length < 126) {
     const frame = Buffer.allocUnsafe(2 + length)

@@ -21,7 +21,23 @@ export function welcomeFrame(site: Site, admitted: Admitted): WelcomeFrame {
 
 type Ticketed = Pick<Admitted, 'session' | 'who' | 'device' | 'ticketUntil'>
 
-/** Holds for `ticketTtlMs`, or as long as the ticket that alone let them in. */
+/**
+ * Holds for `ticketTtlMs`, or as long as the ticket that alone let them in; for anything but the session's numbers never longer than the
+ * token it stands for, whose expiry is in it (admission.ts).
+ *
+ * Empty when it would take more than half of the largest frame: it must fit a `connect`, beside a token, or whoever is given it would be
+ * refused with it for ever. Such a client comes back with its token, as another session.
+ */
 export function ticketOf(site: Site, { session, who, device, ticketUntil }: Ticketed): string {
-  return site.tickets.issue({ session, who, device, expiresAt: ticketUntil ?? site.clock.now() + site.options.ticketTtlMs })
+  const { tickets, options, clock, counters, log } = site
+  const ticket = tickets.issue({ session, who, device, expiresAt: ticketUntil ?? clock.now() + options.ticketTtlMs })
+  const bytesMax = Math.floor(options.frameBytes / 2)
+  if (ticket.length <= bytesMax) return ticket
+  // Once: the counter tells of the others.
+  if (counters.ticketless++ === 0)
+    log.warn(
+      { bytes: ticket.length, bytesMax },
+      'a resume ticket would be larger than half of frameBytes, so none was given: shorten sub, actor or claims, or raise frameBytes',
+    )
+  return ''
 }

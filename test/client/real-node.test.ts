@@ -25,7 +25,7 @@ let closeProxy: () => Promise<void>
 
 beforeEach(async () => {
   node = await startNode({ app: list, store: 'memory:', listen: '127.0.0.1:0', adminListen: null, log: silentLog })
-  const target = new URL(node.clientUrl)
+  const target = new URL(node.clientUrl as string)
   const open = new Set<Socket>()
   const proxy = createServer((near) => {
     const far = dial(Number(target.port), target.hostname)

@@ -1,8 +1,8 @@
 /** The pure parts of the gateway, on virtual time. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Backlog } from '../../src/gateway/backlog.ts'
 import { beat, firstPulse } from '../../src/gateway/heartbeat.ts'
+import { Intake } from '../../src/gateway/intake.ts'
 import { Outbox, Turns, type Message, type Outlet } from '../../src/gateway/outbox.ts'
 import { CLOSING, onFrame, type Life, type Runnable } from '../../src/gateway/session.ts'
 import { Stall } from '../../src/gateway/stall.ts'
@@ -236,33 +236,64 @@ describe('outbox', () => {
   })
 })
 
-test('backlog: at most `inflight` run, in order, whatever finishes when', () => {
+test('intake: at most `inflight` run, in order, whatever finishes when; the socket is read only when there is room', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 5 }), fc.array(fc.boolean(), { maxLength: 60 }), (limit, steps) => {
-      const backlog = new Backlog()
-      const ran: number[] = []
-      let taken = 0
-      const run = (frame: Runnable): void => {
-        backlog.began()
-        ran.push((frame as { id: number }).id)
-        expect(backlog.inflight).toBeLessThanOrEqual(limit)
-      }
-      for (const arrives of steps) {
-        if (arrives) {
-          const frame = { t: 'refresh', id: taken++, token: '' } as const
-          if (backlog.take(frame, limit, false)) run(frame)
-        } else if (backlog.inflight > 0) {
-          backlog.finished()
-          backlog.proceed(limit, () => true, run)
+    fc.property(
+      fc.integer({ min: 1, max: 5 }),
+      fc.array(fc.constantFrom('arrives', 'finishes', 'crowds', 'clears'), { maxLength: 80 }),
+      fc.boolean(),
+      (limit, steps, retires) => {
+        const ran: number[] = []
+        let taken = 0
+        let reading = true
+        let strains = 0
+        let done = 0
+        const reader = {
+          inflightMax: limit,
+          closing: false,
+          crowded: false,
+          serve: (frame: Runnable) => {
+            intake.began()
+            ran.push((frame as { id: number }).id)
+            expect(intake.inflight).toBeLessThanOrEqual(limit)
+            expect(reader.crowded).toBe(false)
+          },
+          strained: () => void strains++,
+          reads: (reads: boolean) => {
+            expect(reads).toBe(!reading)
+            reading = reads
+          },
+          done: () => void done++,
         }
-      }
-      while (backlog.inflight > 0) {
-        backlog.finished()
-        backlog.proceed(limit, () => true, run)
-      }
-      expect(ran).toEqual(Array.from({ length: taken }, (_, i) => i))
-      expect(backlog.empty).toBe(true)
-    }),
+        const intake: Intake = new Intake(reader)
+        for (const step of steps) {
+          if (step === 'arrives') intake.take({ t: 'refresh', id: taken++, token: '' })
+          else if (step === 'finishes' && intake.inflight > 0) {
+            intake.finished()
+            intake.proceed()
+          } else if (step === 'crowds') {
+            reader.crowded = true
+            intake.steer()
+          } else if (step === 'clears') {
+            reader.crowded = false
+            intake.proceed()
+          }
+          expect(reading).toBe(ran.length === taken && intake.inflight < limit && !reader.crowded)
+          expect(intake.paused).toBe(!reading)
+        }
+        expect(strains).toBeLessThanOrEqual(Math.max(0, taken - limit) + steps.filter((step) => step === 'crowds').length * taken)
+        reader.crowded = false
+        intake.proceed()
+        if (retires) intake.retire()
+        expect(done > 0).toBe(retires && intake.inflight === 0 && ran.length === taken)
+        while (intake.inflight > 0) {
+          intake.finished()
+          intake.proceed()
+        }
+        expect(ran).toEqual(Array.from({ length: taken }, (_, i) => i))
+        expect([reading, done > 0]).toEqual([!retires, retires])
+      },
+    ),
   )
 })
 

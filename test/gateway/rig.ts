@@ -1,6 +1,6 @@
 /** A gateway on a loopback port over a FakeCalls, and clients of it. Time is virtual where a test asks for it; sockets are real. */
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { WebSocket } from 'ws'
 import { Decoder } from '@msgpack/msgpack'
 import { actor, app, log, signal, view, type App, type AppOptions } from '../../src/actors/define.ts'
@@ -31,6 +31,8 @@ export interface RigConfig {
   readonly virtual?: boolean
   readonly filesDir?: string
   readonly ticketKey?: Uint8Array
+  /** Of another rig: two gateways of one cluster. */
+  readonly calls?: FakeCalls
 }
 
 export interface Rig {
@@ -39,6 +41,8 @@ export interface Rig {
   readonly calls: FakeCalls
   readonly gateway: Gateway
   readonly server: Server
+  /** The server's ends of all connections that are open, upgraded ones too. */
+  readonly sockets: ReadonlySet<Socket>
   readonly clock: VirtualClock
   readonly lines: { readonly level: string; readonly fields: LogFields; readonly message: string }[]
   /** The process is stopped for so long: time passes, no timer runs. */
@@ -60,10 +64,15 @@ function hybrid(clock: VirtualClock, lost: { ms: number }): Clock {
 }
 
 export async function startRig(config: RigConfig = {}): Promise<Rig> {
-  const calls = new FakeCalls()
+  const calls = config.calls ?? new FakeCalls()
   const clock = new VirtualClock()
   const lost = { ms: 0 }
   const server = createServer()
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
   const lines: Rig['lines'] = []
   const line =
     (level: string) =>
@@ -92,6 +101,7 @@ export async function startRig(config: RigConfig = {}): Promise<Rig> {
     calls,
     gateway,
     server,
+    sockets,
     clock,
     lines,
     lose: (ms) => {

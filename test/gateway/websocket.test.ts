@@ -367,7 +367,7 @@ describe('query, history, refresh', () => {
       mode: 'start',
       app: { authenticate: ({ token }) => ({ sub: token ?? '', actor: 'user/a', expiresAt: rig.clock.now() + life }) },
     })
-    const client = await rig.open()
+    let client = await rig.open()
     client.send({ t: 'connect', token: 'a' })
     const { expiresAt } = await client.frame('welcome')
     expect(expiresAt).toBe(rig.clock.now() + 60_000)
@@ -386,6 +386,7 @@ describe('query, history, refresh', () => {
     const again = await rig.open()
     again.send({ t: 'connect', ticket: reply['ticket'] })
     expect(await again.frame('welcome')).toMatchObject({ resumed: true, expiresAt: rig.clock.now() + 100_000 })
+    client = again
     await talk(90_000)
     expect(await client.frame('hint')).toMatchObject({ kind: 'refresh' })
     rig.clock.advance(11_000)
