@@ -1,0 +1,184 @@
+/**
+ * The new owner's side of a handoff (H1): before the first request for an actor that another node may still have in memory, that node is
+ * asked for it: one round trip, then the engine goes on from the bundle. Requests wait meanwhile, in order and bounded.
+ *
+ *  1. Asked are the owners in earlier placements, newest first, as long as those are remembered and until that node has said that under
+ *     the placement in force it holds nothing of others any more.
+ *  2. A pull is a short cut, never a condition: when it takes too long, or brings nothing, the engine reads the store (J2 fences).
+ *  3. What waits is let go in the order it came: to the engine if the actor is this node's, else back to who asked (`moved`).
+ */
+import { decodeBundle } from '../actors/engine.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Deadlines } from '../base/deadline.ts'
+import { guarded } from '../base/guard.ts'
+import type { Log } from '../base/log.ts'
+import type { Member } from '../cluster/member.ts'
+import type { Placement } from '../cluster/placement.ts'
+import type { Options } from '../options.ts'
+import type { RoutingCounters, RoutingTimes } from './counters.ts'
+import { writePull } from './link-encode.ts'
+import type { Links } from './links.ts'
+import { NodeRequest, type NodeAnswer } from './node-request.ts'
+import type { LocalEngine } from './ports.ts'
+import type { Routes } from './routes.ts'
+
+export interface PullParts {
+  readonly clock: Clock
+  readonly log: Log
+  readonly options: Options
+  readonly deadlines: Deadlines
+  readonly routes: Routes
+  readonly links: Links
+  readonly counters: RoutingCounters
+  readonly times: RoutingTimes
+  engine(): LocalEngine | null
+}
+
+/** Earlier placements remembered. */
+const EARLIER_MAX = 8
+
+interface Held {
+  readonly go: () => void
+  readonly moved: () => void
+}
+
+interface Hold {
+  readonly actor: string
+  readonly waiting: Held[]
+  bytes: number
+  readonly begunAt: number
+  readonly asked: Set<string>
+}
+
+export class Pulls {
+  readonly #parts: PullParts
+  #earlier: { readonly placement: Placement; readonly until: number }[] = []
+  /** Who holds nothing of others under the placement in force (1). */
+  readonly #finished = new Map<string, string>()
+  readonly #holds = new Map<string, Hold>()
+
+  constructor(parts: PullParts) {
+    this.#parts = parts
+  }
+
+  get holding(): number {
+    return this.#holds.size
+  }
+
+  placed(before: Placement | null): void {
+    const now = this.#parts.clock.mono()
+    if (before !== null) this.#earlier.unshift({ placement: before, until: now + this.#parts.options.earlierPlacementMs })
+    this.#forget(now)
+    for (const peer of this.#finished.keys()) if (this.#parts.routes.reachable(peer) === null) this.#finished.delete(peer)
+    for (const hold of [...this.#holds.values()]) if (!this.#parts.routes.mine(hold.actor)) this.#letGo(hold)
+  }
+
+  /** That node has handed over everything, as its placement of this hash has it. */
+  finished(peer: string, hash: string): void {
+    this.#finished.set(peer, hash)
+  }
+
+  /** Whether a request for the actor must wait for a pull. On the hot path of whoever owns it. */
+  wants(actor: string): boolean {
+    if (this.#holds.size > 0 && this.#holds.has(actor)) return true
+    return this.#earlier.length > 0 && this.#parts.engine()?.has(actor) === false && this.#holder(actor, NOBODY) !== null
+  }
+
+  /** `go`: the engine may be asked now. `moved`: it cannot wait here. One of them is called, once. */
+  hold(actor: string, bytes: number, go: () => void, moved: () => void): void {
+    const { options, clock } = this.#parts
+    let hold = this.#holds.get(actor)
+    if (hold !== undefined && (hold.waiting.length >= options.pullEvents || hold.bytes + bytes > options.pullBytes)) {
+      moved()
+      return
+    }
+    const begins = hold === undefined
+    hold ??= { actor, waiting: [], bytes: 0, begunAt: clock.mono(), asked: new Set() }
+    hold.waiting.push({ go, moved })
+    hold.bytes += bytes
+    if (!begins) return
+    this.#holds.set(actor, hold)
+    this.#ask(hold)
+  }
+
+  /** The actor came without having been pulled, in a bundle of its last owner. */
+  arrived(actor: string): void {
+    const hold = this.#holds.get(actor)
+    if (hold !== undefined) this.#letGo(hold)
+  }
+
+  close(): void {
+    for (const hold of [...this.#holds.values()]) this.#letGo(hold)
+  }
+
+  #forget(now: number): void {
+    while (this.#earlier.length > EARLIER_MAX || (this.#earlier.at(-1)?.until ?? Infinity) <= now) this.#earlier.pop()
+  }
+
+  /** Who may have it in memory and was not asked yet (1). */
+  #holder(actor: string, asked: ReadonlySet<string>): Member | null {
+    const { routes, clock } = this.#parts
+    this.#forget(clock.mono())
+    for (const { placement } of this.#earlier) {
+      const before = placement.ownerOf(actor)
+      if (before === null || asked.has(before.id)) continue
+      const member = routes.reachable(before.id)
+      if (member === null || member.generation !== before.generation) continue
+      if (this.#finished.get(before.id) !== routes.hash) return member
+    }
+    return null
+  }
+
+  #ask(hold: Hold): void {
+    const { clock, options, links, counters, deadlines } = this.#parts
+    const leftMs = Math.min(options.pullMs, hold.begunAt + options.pullMs * 2 - clock.mono())
+    const holder = leftMs > 0 ? this.#holder(hold.actor, hold.asked) : null
+    const link = holder === null ? null : links.to(holder)
+    if (holder === null || link === null) {
+      this.#letGo(hold)
+      return
+    }
+    hold.asked.add(holder.id)
+    counters.pulls++
+    link.askNow(
+      new NodeRequest(
+        deadlines,
+        leftMs,
+        (out, id) => writePull(out, id, leftMs, hold.actor),
+        (answer) => this.#answered(hold, holder.id, answer),
+      ),
+    )
+  }
+
+  #answered(hold: Hold, from: string, frame: NodeAnswer): void {
+    if (frame === 'late') this.#parts.counters.pullTimeouts++
+    if (this.#holds.get(hold.actor) !== hold) return
+    if (typeof frame !== 'string' && frame.t === 'pulled') {
+      if (frame.finished !== '') this.finished(from, frame.finished)
+      if (frame.bytes.length > 0 && this.#adopt(hold.actor, frame.bytes)) this.#parts.counters.pulled++
+    }
+    if (frame === 'late' || this.#parts.engine()?.has(hold.actor) === true) this.#letGo(hold)
+    else this.#ask(hold)
+  }
+
+  #adopt(actor: string, bytes: Uint8Array): boolean {
+    const { routes, log } = this.#parts
+    const bundle = decodeBundle(bytes)
+    if (bundle === null || bundle.actor !== actor) {
+      log.warn({ actor }, 'what was pulled cannot be read: the actor is read from the store')
+      return false
+    }
+    return routes.mine(actor) && this.#parts.engine()?.adopt(bundle) === true
+  }
+
+  #letGo(hold: Hold): void {
+    const { clock, times, routes, log } = this.#parts
+    this.#holds.delete(hold.actor)
+    times.pull.add(clock.mono() - hold.begunAt)
+    const engine = this.#parts.engine()
+    const here = engine !== null && (engine.has(hold.actor) || routes.mine(hold.actor))
+    for (const { go, moved } of hold.waiting) guarded(log, 'a held request', here ? go : moved)
+  }
+}
+
+const NOBODY: ReadonlySet<string> = new Set()
