@@ -66,8 +66,9 @@ export class MemoryData {
     if (fault === 'refused') return 'refused'
     if (fault === 'unknown-before') return 'unknown'
     const journal = this.#journals.get(append.actor)
-    // The fence (J1).
-    if (append.n !== (journal?.newest ?? 0) + 1) return fault === 'unknown-after' ? 'unknown' : 'taken'
+    // The fence (J1). The first record of a 'replace' actor may have any place (S1).
+    const next = journal === undefined && append.mode === 'replace' ? append.n : (journal?.newest ?? 0) + 1
+    if (append.n !== next) return fault === 'unknown-after' ? 'unknown' : 'taken'
     this.#put(append.actor, journal, append.mode, append, ref)
     if (append.hintDue !== null) this.#addHint({ actor: append.actor, n: append.n, due: append.hintDue })
     return fault === 'unknown-after' ? 'unknown' : 'committed'

@@ -50,7 +50,7 @@ export class Writes {
     this.#insertLog = db.prepare('INSERT INTO log(row, frames) VALUES (?, ?)')
     this.#insertHead = db.prepare('INSERT INTO head(actor, n, ref) VALUES (?, 1, ?) ON CONFLICT DO NOTHING')
     this.#moveHead = db.prepare('UPDATE head SET n = n + 1, ref = ? WHERE actor = ? AND n = ? AND ref = ?')
-    this.#insertState = db.prepare('INSERT INTO state(actor, n, frame) VALUES (?, 1, ?) ON CONFLICT DO NOTHING')
+    this.#insertState = db.prepare('INSERT INTO state(actor, n, frame) VALUES (?, ?, ?) ON CONFLICT DO NOTHING')
     this.#moveState = db.prepare('UPDATE state SET n = n + 1, frame = ? WHERE actor = ? AND n = ?')
     this.#insertHint = db.prepare('INSERT INTO hint(due, actor, n) VALUES (?, ?, ?) ON CONFLICT DO NOTHING')
     this.#dropHint = db.prepare('DELETE FROM hint WHERE due = ? AND actor = ? AND n = ?')
@@ -136,7 +136,8 @@ export class Writes {
   #advanceState(group: ReceivedGroup, at: number, actor: string): boolean {
     const n = group.frames.n(at)
     const frame = group.frames.frame(at)
-    return (n === 1 ? this.#insertState.run(actor, frame) : this.#moveState.run(frame, actor, n - 1)).changes === 1
+    // The first record may have any place (S1).
+    return this.#moveState.run(frame, actor, n - 1).changes === 1 || this.#insertState.run(actor, n, frame).changes === 1
   }
 
   /** J5: replaces only a smaller `n`, and only for a batch that is there. */
@@ -183,7 +184,7 @@ export class Writes {
     const { n, hash, firstOffset } = made
     const entries = record?.entries(0) ?? 0
     const frame = makeFrame({ flags: REPLACE, n, prevRef: 0, firstOffset, entries, commitId: claim.commitId, hash }, actor, made.bytes)
-    if (record === null) this.#insertState.run(actor, frame)
+    if (record === null) this.#insertState.run(actor, n, frame)
     else this.#moveState.run(frame, actor, n - 1)
   }
 

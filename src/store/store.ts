@@ -6,6 +6,7 @@
  *  S1 Places. The batches of an actor are numbered 1, 2, 3 … without holes. An append names its place `n` and is taken
  *     only if `n` is the newest place plus one. Of two appends at one place exactly one is committed, whatever the process,
  *     the thread or the time it comes from. Nothing else fences: no lock, no lease, no clock.
+ *     The first record of a 'replace' actor may have any place: what was before it is kept nowhere, and a copy must keep its number (copy.ts).
  *  S2 Verdicts are per append. One that is 'taken' does not stop the others of its group.
  *  S3 'committed' means durable: it survives the death of this process and of the machine's power.
  *  S4 Nothing is half there. A group's appends, hints and snapshots are visible together, or each append is whole with its hint

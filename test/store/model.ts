@@ -54,7 +54,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('check' as const), actor, from: fc.nat({ max: 30 }) }) },
 )
 
-export function storeModel(name: string, factory: () => Promise<Place>): void {
+export function storeModel(name: string, factory: () => Promise<Place>, numRuns = 60): void {
   test(`${name} behaves as a plain Map of journals`, async () => {
     const place = await factory()
     const stores = [await place.connect(), await place.connect()]
@@ -67,7 +67,7 @@ export function storeModel(name: string, factory: () => Promise<Place>): void {
           for (let i = 0; i < ACTORS.length; i++) await model.check(stores[0] as Store, i, 1)
           await model.checkHints(stores[1] as Store)
         }),
-        { numRuns: 60 },
+        { numRuns },
       )
     } finally {
       await place.remove()
