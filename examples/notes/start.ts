@@ -85,7 +85,7 @@ const node = await startNode({
   store: `sqlite:${join(values.dir, 'store')}`,
 })
 adminUrl = node.adminUrl
-const page = node.clientUrl.replace(/^ws/, 'http')
+const page = (node.clientUrl as string).replace(/^ws/, 'http')
 console.log(`client ${node.clientUrl}`)
 if (adminUrl !== null) console.log(`admin ${adminUrl}`)
 console.log(`page ${page}/`)

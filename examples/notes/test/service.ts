@@ -31,7 +31,7 @@ export interface CallOptions {
 export async function startService(live: LiveOptions = {}): Promise<Service> {
   const app = notesApp({ secret: SECRET, scryptLn: 4, sessionMs: 3_600_000 }, live)
   const node = await startNode({ app, listen: '127.0.0.1:0', adminListen: null, store: 'memory:' })
-  const url = node.clientUrl.replace(/^ws/, 'http')
+  const url = (node.clientUrl as string).replace(/^ws/, 'http')
   const call: Service['call'] = async (method, path, { token, body, key } = {}) => {
     const response = await fetch(`${url}${path}`, {
       method,
