@@ -2,10 +2,12 @@
  * What a property looks like. Each is a file of its own under checks/ and is told what happens, as it happens; it reports to the
  * verdict under its name. Nothing here may influence the run.
  */
-import type { Note, QueryCall, QueryOutcome, SendOutcome, TopicState, HistoryPage, HistoryCall } from '../../src/actors/calls.ts'
+import type { Note, QueryCall, QueryOutcome, SendCall, SendOutcome, TopicState, HistoryPage, HistoryCall } from '../../src/actors/calls.ts'
+import type { Bundle } from '../../src/actors/engine.ts'
 import type { Append, CommitGroup, SnapshotWrite, Verdict } from '../../src/store/store.ts'
 import type { ActorLedger, EntryData } from './ledger.ts'
 import type { ActorRecord, LedgerBatch } from './sim-data.ts'
+import type { SimCluster } from './sim-cluster.ts'
 import type { Life, SimNode } from './sim-node.ts'
 import type { Swarm } from './swarm.ts'
 import type { World } from './world.ts'
@@ -51,6 +53,7 @@ export interface Facts {
   readonly world: World
   readonly swarm: Swarm
   readonly nodes: readonly SimNode[]
+  readonly cluster: SimCluster | null
   readonly ops: readonly Op[]
   ledger(actor: string): ActorLedger | undefined
   ledgers(): Iterable<ActorLedger>
@@ -77,6 +80,18 @@ export interface Check {
   received?(op: Op): void
   answered?(query: Query, outcome: QueryOutcome, life: Life): void
   queried?(query: Query, outcome: QueryOutcome): void
+  /** An owner has given an actor up (H1). */
+  released?(actor: string, bundle: Bundle | null, life: Life): void
+  /** In a cluster: something leaves an engine, as an owner's word if `what` says so. */
+  spoke?(what: string | null, life: Life): void
+  /** In a cluster: the engine hears that its generation was declared dead. */
+  disowning?(life: Life): void
+  /** In a cluster: a node has handed over, written and left. */
+  drained?(life: Life, tookMs: number): void
+  /** In a cluster: a client's send came to the router of a node. */
+  entered?(op: Op, life: Life): void
+  /** In a cluster: the router of a node answered a client. */
+  relayed?(call: SendCall, outcome: SendOutcome, tookMs: number, life: Life): void
   paged?(call: HistoryCall, page: HistoryPage): void
   subscribed?(follower: Follower, state: TopicState, life: Life): void
   /** The engine gave a note, in this instant. */

@@ -1,11 +1,14 @@
 /** Seeds that once failed, kept for ever and replayed by every test run. */
 import { readFileSync, writeFileSync } from 'node:fs'
+import type { ReportAsked } from './report.ts'
 import type { RunResult } from './run.ts'
+import type { SeedKind } from './swarm.ts'
 
 export interface CorpusRow {
   readonly seed: number
   readonly minutes: number
   readonly nodes?: number
+  readonly kind?: SeedKind
   /** The property that it broke, when it did. */
   readonly property: string
 }
@@ -17,13 +20,15 @@ export function corpus(): CorpusRow[] {
 }
 
 /** Adds what failed, one seed for each property of this run, so that the corpus stays small enough to replay. */
-export function remember(failed: readonly RunResult[], asked: { readonly minutes: number; readonly nodes?: number }): void {
+export function remember(failed: readonly RunResult[], asked: ReportAsked): void {
   const rows = corpus()
   const properties = new Set<string>()
   for (const { seed, violation } of failed) {
     if (violation === null || properties.has(violation.property)) continue
     properties.add(violation.property)
-    const known = rows.some((row) => row.seed === seed && row.minutes === asked.minutes && row.nodes === asked.nodes)
+    const known = rows.some(
+      (row) => row.seed === seed && row.minutes === asked.minutes && row.nodes === asked.nodes && row.kind === asked.kind,
+    )
     if (!known) rows.push({ seed, ...asked, property: violation.property })
   }
   writeFileSync(FILE, `[\n${rows.map(lineOf).join(',\n')}\n]\n`)

@@ -1,6 +1,6 @@
 /**
- * The simulator's command line: `npm run sim -- --seed N | --seeds COUNT [--from N] --minutes M --nodes N --workers N
- * --keep-going --counts --forget --lines N`.
+ * The simulator's command line: `npm run sim -- --seed N | --seeds COUNT [--from N] --minutes M --nodes N --kind engine|cluster
+ * --workers N --keep-going --counts --forget --lines N`.
  * Prints the seed first and the reproducing command last. Exit codes: 0, 1 safety, 2 liveness, 3 non-determinism, 4 leak, 64 usage.
  */
 import { randomInt } from 'node:crypto'
@@ -30,6 +30,7 @@ const { values } = parseArgs({
     from: { type: 'string' },
     minutes: { type: 'string' },
     nodes: { type: 'string' },
+    kind: { type: 'string', default: 'engine' },
     workers: { type: 'string' },
     lines: { type: 'string' },
     'keep-going': { type: 'boolean', default: false },
@@ -42,6 +43,11 @@ const count = single === undefined ? (numberOf(values.seeds, 'seeds') ?? 100) : 
 const from = single ?? numberOf(values.from, 'from') ?? randomInt(1, 1_000_000_000)
 const minutes = numberOf(values.minutes, 'minutes') ?? 2
 const nodes = numberOf(values.nodes, 'nodes')
+if (values.kind !== 'engine' && values.kind !== 'cluster') {
+  console.error(`--kind is engine or cluster, not ${values.kind}`)
+  process.exit(USAGE)
+}
+const asked = { minutes, ...(nodes !== undefined && { nodes }), ...(values.kind === 'cluster' && { kind: 'cluster' as const }) }
 const workers = single === undefined ? (numberOf(values.workers, 'workers') ?? 2) : 1
 const lines = numberOf(values.lines, 'lines') ?? 80
 
@@ -54,15 +60,17 @@ const failed: RunResult[] = []
 
 const results = await runSeeds({
   seeds: Array.from({ length: count }, (_, i) => from + i),
-  minutes,
-  ...(nodes !== undefined && { nodes }),
+  ...asked,
   workers,
   stopAtFirst: !values['keep-going'],
   patienceMs: 120_000,
   progress: (result) => {
     done++
     virtualMs += result.virtualMs
-    if (result.violation !== null) failed.push(result)
+    if (result.violation !== null) {
+      failed.push(result)
+      console.log(`seed ${result.seed}: ${result.violation.property}: ${result.violation.message}`)
+    }
     const now = performance.now()
     if (now - shownAt < 1000 && done < count) return
     shownAt = now
@@ -78,10 +86,9 @@ if (values.counts || count > 1) console.log(countsText(results))
 if (count === 1 && failed.length === 0)
   console.log(`hash ${results[0]?.hash}, ${results[0]?.events} events, ${Math.round(performance.now() - began)} ms`)
 failed.sort((a, b) => a.seed - b.seed)
-for (const result of failed.slice(1)) console.log(`seed ${result.seed}: ${result.violation?.property}: ${result.violation?.message}`)
 const [first] = failed
 if (first !== undefined) {
-  if (!values.forget) remember(failed, { minutes, ...(nodes !== undefined && { nodes }) })
-  console.log(failureText(first, { minutes, ...(nodes !== undefined && { nodes }) }, lines))
+  if (!values.forget) remember(failed, asked)
+  console.log(failureText(first, asked, lines))
   process.exitCode = EXIT_CODES[first.violation?.kind ?? 'safety']
 }

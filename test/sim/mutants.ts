@@ -1,6 +1,6 @@
 /**
- * What would go wrong without each rule of DESIGN: one small change of the production code a row, at least one for each of J1–J10 and
- * D1–D7. The properties must notice every one of them (`npm run sim:mutants`).
+ * What would go wrong without each rule of DESIGN: one small change of the production code a row, at least one for each of J1–J10,
+ * D1–D7 and H1. The properties must notice every one of them (`npm run sim:mutants`).
  */
 import type { Mutant } from './mutate.ts'
 
@@ -45,9 +45,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'J4',
     name: 'a taken place is not looked at',
-    file: 'actors/writer.ts',
-    find: `if (found === null || !Buffer.from(found.commitId).equals(flight.append.commitId)) {`,
-    replace: `if (found === null) {`,
+    file: 'actors/doubt.ts',
+    find: `else told(Buffer.from(found.commitId).equals(append.commitId) ? 'own' : 'another')`,
+    replace: `else told('own')`,
   },
   {
     rule: 'J5',
@@ -56,7 +56,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: `  const owed = owedAt(memory, now)
 `,
     replace: `  if (snapshot !== null)
-    host.committer.snapshot({ actor: id, n, hash: sealed.hash, bytes: snapshot.bytes, offset: memory.offset, ref: at.ref, pages: new Map() })
+    host.committer.snapshot({ actor: id, n, hash: sealed.hash, bytes: snapshot.bytes, offset: memory.offset, ref: at.ref, pages: new Map() }, () => undefined)
   const owed = owedAt(memory, now)
 `,
   },
@@ -127,9 +127,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'J10',
     name: 'an actor without history is written as batches',
-    file: 'actors/writer.ts',
-    find: `return this.#owner.definition.history === 'none'`,
-    replace: `return this.#owner.definition.history === 'nothing'`,
+    file: 'actors/sealing.ts',
+    find: `const replaces = definition.history === 'none'`,
+    replace: `const replaces = definition.type === 'nothing'`,
   },
   {
     rule: 'D1',
@@ -208,7 +208,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'D5',
     name: 'nobody scans for hints',
-    file: 'actors/engine.ts',
+    file: 'actors/actor-engine.ts',
     find: `    this.#waker.start()`,
     replace: `    void this.#waker`,
   },
@@ -234,5 +234,77 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'actors/debounce.ts',
     find: `return Math.max(0, debounce.sentAt + windowMs - now)`,
     replace: `return Math.max(0, debounce.sentAt - now)`,
+  },
+  {
+    rule: 'H1',
+    name: 'who adopts does not claim',
+    file: 'actors/writer.ts',
+    find: `    this.adopt(folded, false, -Infinity)`,
+    replace: `    this.adopt(folded, true, -Infinity)`,
+  },
+  {
+    rule: 'H1',
+    name: 'an actor is handed over before its batch is decided',
+    file: 'actors/writer.ts',
+    find: `    if (!this.quiet) return 'busy'`,
+    replace: `    if (!this.quiet) return forGood ? 'ready' : 'busy'`,
+  },
+  {
+    rule: 'H1',
+    name: 'the bundle forgets who sent what',
+    file: 'actors/handoff.ts',
+    find: `    const { bytes } = whole ?? encodeSnapshot(header, memory, definition.version, host.dropTime, true)`,
+    replace: `    const { bytes } = encodeSnapshot(header, { ...memory, dedupe: null }, definition.version, host.dropTime, true)`,
+  },
+  {
+    rule: 'H1',
+    name: 'sender actors are left out of the bundle',
+    file: 'actors/handoff.ts',
+    find: `    const { bytes } = whole ?? encodeSnapshot(header, memory, definition.version, host.dropTime, true)`,
+    replace: `    const { bytes } = encodeSnapshot(header, memory, definition.version, host.dropTime, false)`,
+  },
+  {
+    rule: 'H1',
+    name: 'who gave an actor up goes on serving it',
+    file: 'actors/activation.ts',
+    find: `  left(sure: boolean): void {
+`,
+    replace: `  left(sure: boolean): void {
+    const leaving = this.#leaving
+    this.#leaving = null
+    this.#life = 'live'
+    if (sure && this.memory !== NO_MEMORY) return leaving?.end()
+    this.#leaving = leaving
+`,
+  },
+  {
+    rule: 'H1',
+    name: 'answers that were not written are taken for written',
+    file: 'actors/writer.ts',
+    find: `    if (this.#answered?.none !== false && !this.unclean`,
+    replace: `    if ((forGood || this.#answered?.none !== false) && !this.unclean`,
+  },
+  {
+    rule: 'D5',
+    name: 'the old owner’s hint is taken for an own one',
+    file: 'actors/writer.ts',
+    find: `this.#hints.found(hint, 0, null)`,
+    replace: `this.#hints.found(hint, Infinity, null)`,
+  },
+  {
+    rule: 'J8',
+    name: 'older code takes a newer bundle',
+    file: 'actors/handoff.ts',
+    find: `bundle.version > definition.version`,
+    replace: `bundle.version > definition.version + 1`,
+  },
+  {
+    rule: 'J7',
+    name: 'a node that was declared dead leaves requests unanswered',
+    file: 'actors/activation.ts',
+    find: `    this.#end(null, 'other', false)
+`,
+    replace: `    this.memory = NO_MEMORY
+`,
   },
 ]

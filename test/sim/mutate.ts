@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runSeeds } from './pool.ts'
+import type { SeedKind } from './swarm.ts'
 
 export interface Mutant {
   readonly name: string
@@ -14,6 +15,8 @@ export interface Mutant {
   /** Must be found exactly once, so that a mutant cannot rot. */
   readonly find: string
   readonly replace: string
+  /** The seeds that hunt it; default engine. */
+  readonly kind?: SeedKind
 }
 
 export interface Caught {
@@ -51,9 +54,10 @@ export async function hunt(
     const results = await runSeeds({
       seeds: Array.from({ length: asked.seeds }, (_, i) => FIRST_SEED + i),
       minutes: asked.minutes,
+      ...(mutant.kind !== undefined && { kind: mutant.kind }),
       workers: asked.workers,
       stopAtFirst: true,
-      patienceMs: 20_000,
+      patienceMs: 60_000,
       worker: join(folder, 'test/sim/seed-worker.ts'),
     })
     const first = results.find(({ violation }) => violation !== null)

@@ -1,5 +1,6 @@
 /** Makes the faults of the swarm happen, at times drawn from the seed, until it is told to heal everything. */
 import type { Random } from '../../src/base/random.ts'
+import { LineNemesis } from './nemesis-lines.ts'
 import { NO_FAULTS } from './sim-store.ts'
 import type { Sim } from './sim.ts'
 import type { SimNode } from './sim-node.ts'
@@ -7,10 +8,12 @@ import type { SimNode } from './sim-node.ts'
 export class Nemesis {
   readonly #sim: Sim
   readonly #random: Random
+  readonly #lines: LineNemesis | null
   #healed = false
 
   constructor(sim: Sim) {
     this.#sim = sim
+    this.#lines = sim.cluster === null ? null : new LineNemesis(sim, sim.cluster)
     this.#random = sim.world.random('nemesis')
   }
 
@@ -22,6 +25,9 @@ export class Nemesis {
     this.#every(swarm.jumpEveryMs, (node) => this.#jump(node))
     this.#every(swarm.slowEveryMs, () => this.#slow())
     this.#every(swarm.downEveryMs, () => this.#down())
+    this.#every(swarm.cluster?.machineEveryMs ?? Infinity, (node) => this.#machine(node))
+    this.#every(swarm.cluster?.rollEveryMs ?? Infinity, () => this.#roll(0))
+    this.#lines?.start()
   }
 
   /**
@@ -37,6 +43,26 @@ export class Nemesis {
       node.thaw()
       node.skewMs = 0
     }
+    if (this.#sim.cluster === null) this.#leaveOne()
+    else this.#restore()
+    this.#sim.healed = true
+  }
+
+  /** A cluster stays as it is, but for those who are gone for good and for old code. */
+  #restore(): void {
+    const { nodes, cluster } = this.#sim
+    this.#lines?.heal()
+    for (const [i, node] of nodes.entries()) {
+      const gone = i > 0 && node.life === null && this.#random.float() < 0.3
+      if (node.life !== null && (node.version === 1 || node.life.draining)) node.crash()
+      node.version = 2
+      cluster?.trouble(node.name)
+      if (node.life === null && !gone) node.start()
+    }
+  }
+
+  #leaveOne(): void {
+    const { nodes } = this.#sim
     const last = Math.floor(this.#random.float() * nodes.length)
     for (const [i, node] of nodes.entries()) {
       // A restart leaves answers behind that would come late, and old code.
@@ -44,7 +70,6 @@ export class Nemesis {
       node.version = 2
       if (node.life === null && i === last) node.start()
     }
-    this.#sim.healed = true
   }
 
   #every(meanMs: number, strike: (node: SimNode) => void): void {
@@ -70,6 +95,22 @@ export class Nemesis {
     this.#later(50 + 4000 * this.#random.float() ** 2, () => this.#restart(node))
   }
 
+  /** The whole machine: connections to it hold, until somebody tires of the silence. */
+  #machine(node: SimNode): void {
+    const { cluster, nodes, world } = this.#sim
+    if (cluster === null || node.life === null) return
+    this.#sim.count('machine lost')
+    world.note('machine', node.name)
+    cluster.trouble(node.name)
+    for (const other of nodes) if (other !== node) cluster.network.cut(node.name, other.name)
+    node.crash()
+    this.#later(500 + 10_000 * this.#random.float(), () => {
+      for (const other of nodes) if (other !== node) cluster.network.heal(node.name, other.name)
+      cluster.trouble(node.name)
+      this.#restart(node)
+    })
+  }
+
   #restart(node: SimNode): void {
     if (node.life !== null) return
     if (this.#sim.swarm.upgrades && this.#random.float() < 0.5) node.version = 2
@@ -85,18 +126,27 @@ export class Nemesis {
       this.#later(50 + 500 * this.#random.float(), () => this.#restart(node))
     })
     // Whoever deploys loses patience.
-    this.#later(20_000, () => {
+    this.#later(this.#sim.cluster === null ? 20_000 : 70_000, () => {
       if (node.life !== life) return
       node.crash()
       this.#restart(node)
     })
   }
 
+  /** A rolling upgrade: the next node goes once the one before is back. */
+  #roll(at: number): void {
+    const node = this.#sim.nodes[at]
+    if (node === undefined) return
+    this.#sim.count('rolled')
+    this.#drain(node)
+    this.#later(3000 + 4000 * this.#random.float(), () => this.#roll(at + 1))
+  }
+
   #freeze(node: SimNode): void {
     if (node.life === null || node.frozen) return
     this.#sim.count('freeze')
     node.freeze()
-    this.#later(20 + 8000 * this.#random.float() ** 2, () => node.thaw())
+    this.#later(20 + (this.#sim.swarm.cluster?.longestMs ?? 8000) * this.#random.float() ** 2, () => node.thaw())
   }
 
   #jump(node: SimNode): void {

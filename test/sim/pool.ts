@@ -2,11 +2,13 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { RunAsked, RunResult } from './run.ts'
+import type { SeedKind } from './swarm.ts'
 
 export interface PoolAsked {
   readonly seeds: Iterable<number>
   readonly minutes: number
   readonly nodes?: number
+  readonly kind?: SeedKind
   readonly workers: number
   /** Stop at the first violation. */
   readonly stopAtFirst: boolean
@@ -33,10 +35,10 @@ export function runSeeds(asked: PoolAsked): Promise<RunResult[]> {
         if (next.done === true) return
         const seed = next.value as number
         child ??= await started(file)
-        const { minutes, nodes } = asked
+        const { minutes, nodes, kind } = asked
         const result = await runOne(
           child,
-          { seed, minutes, ...(nodes !== undefined && { nodes }), twice: seed % TWICE === 0 },
+          { seed, minutes, ...(nodes !== undefined && { nodes }), ...(kind !== undefined && { kind }), twice: seed % TWICE === 0 },
           asked.patienceMs,
         )
         if (result.violation?.property === 'worker') {

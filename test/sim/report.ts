@@ -1,12 +1,20 @@
 /** What a person reads of a run. */
 import type { RunResult } from './run.ts'
+import type { SeedKind } from './swarm.ts'
 
-export function reproduce(result: RunResult, asked: { readonly minutes: number; readonly nodes?: number }): string {
-  return `npm run sim -- --seed ${result.seed} --minutes ${asked.minutes}${asked.nodes === undefined ? '' : ` --nodes ${asked.nodes}`}`
+export interface ReportAsked {
+  readonly minutes: number
+  readonly nodes?: number
+  readonly kind?: SeedKind
+}
+
+export function reproduce(result: RunResult, asked: ReportAsked): string {
+  const more = `${asked.nodes === undefined ? '' : ` --nodes ${asked.nodes}`}${asked.kind === undefined ? '' : ` --kind ${asked.kind}`}`
+  return `npm run sim -- --seed ${result.seed} --minutes ${asked.minutes}${more}`
 }
 
 /** A failed run, the command that repeats it last. */
-export function failureText(result: RunResult, asked: { readonly minutes: number; readonly nodes?: number }, lines = 80): string {
+export function failureText(result: RunResult, asked: ReportAsked, lines = 80): string {
   const { violation } = result
   if (violation === null) return ''
   return [

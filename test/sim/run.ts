@@ -7,6 +7,7 @@
  *   leak      nobody uses anything: memory must come back to nothing
  */
 import { Nemesis } from './nemesis.ts'
+import { repeats } from './settling-cluster.ts'
 import { checkTimeliness, inspectAll, leaks, unsettled } from './settling.ts'
 import { LAZY_EVERY_MS } from './sim-app.ts'
 import { LATE_ANSWER_MS } from './sim-store.ts'
@@ -40,7 +41,7 @@ const LEAK_MS = 60_000
 
 export async function runSeed(asked: RunAsked): Promise<RunResult> {
   const world = new World(asked.seed, asked.drainAlways)
-  const swarm = drawSwarm(world.random('swarm'), asked)
+  const swarm = drawSwarm(world.random('swarm'), asked, world.random('swarm/moves'), world.random('swarm/cluster'))
   const sim = new Sim(world, swarm)
   await play(sim, asked.minutes * 60_000)
   for (const node of sim.nodes) node.crash()
@@ -64,6 +65,7 @@ export async function play(sim: Sim, safetyMs: number): Promise<void> {
   for (const client of sim.clients) client.start()
   for (const follower of sim.followers) follower.start()
   nemesis.start()
+  sim.moves.start()
   await world.run(safetyMs)
 
   for (const client of sim.clients) client.stop()
@@ -74,10 +76,13 @@ export async function play(sim: Sim, safetyMs: number): Promise<void> {
 
   for (const follower of sim.followers) follower.held = true
   const codaMs = world.nowMs
+  const astray = repeats(sim)
   for (const client of sim.clients) client.coda()
   // Longer than write-behind waits.
   await world.run(world.nowMs + 600 + 2 * LAZY_EVERY_MS)
   await until(sim, CODA_MS, 'newest-state', () => unsettled(sim))
+  // With one view a request is at its owner after one hop, and is asked once.
+  if (repeats(sim) > astray) sim.fail('hops', `in peace ${repeats(sim) - astray} requests went to a node that does not own their actor`)
   if (world.verdict.violation !== null) return
 
   let owing: string | null = 'inspect() does not answer'
@@ -104,6 +109,7 @@ export async function play(sim: Sim, safetyMs: number): Promise<void> {
     if ((counters['foldFailures'] ?? 0) > 0) sim.fail('folding', `${life.id} could not fold an actor ${counters['foldFailures']} times`)
     if ((counters['impure'] ?? 0) > 0) sim.fail('folding', `${life.id} found pure reducers impure`)
   }
+  sim.countRouting()
   for (const check of sim.checks) check.end?.()
 }
 

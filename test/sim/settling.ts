@@ -1,6 +1,7 @@
 /** What must come about once the faults are over: everything answered, delivered, fired, told, written, and nothing left behind. */
 import type { ActorLedger } from './ledger.ts'
 import { typeOf } from './sim-app.ts'
+import { clusterLeaks, dissent, ownerOf, underWay } from './settling-cluster.ts'
 import type { Sim } from './sim.ts'
 import { EPOCH_MS, type Life } from './sim-node.ts'
 
@@ -37,6 +38,10 @@ export function unsettled(sim: Sim): string | null {
     const { pendingEvents } = life.engine.stats()
     if (pendingEvents > 0) return `${life.id} still has ${pendingEvents} pending events`
   }
+  if (sim.cluster !== null) {
+    const open = dissent(sim) ?? underWay(sim)
+    if (open !== null) return open
+  }
   for (const follower of sim.followers) {
     const ledger = sim.ledger(follower.actor)
     if (ledger === undefined) continue
@@ -57,7 +62,7 @@ export function unsettled(sim: Sim): string | null {
 export async function inspectAll(sim: Sim): Promise<string | null> {
   for (const ledger of sim.ledgers()) {
     const { actor, ids } = ledger
-    const life = sim.route(actor, sim.world.random('inspect'), 1).life
+    const life = sim.cluster === null ? sim.route(actor, sim.world.random('inspect'), 1, { node: null }).life : ownerOf(sim, actor)
     if (life === null) continue
     const found = await life.engine.inspect(actor)
     if (!found.ok) return `inspect(${actor}) answers ${found.code}: ${found.message}`
@@ -119,7 +124,11 @@ export function leaks(sim: Sim): string | null {
     const { activations, pendingEvents } = life.engine.stats()
     if (activations > 0) return `${life.id} still has ${activations} activations`
     if (pendingEvents > 0) return `${life.id} still has ${pendingEvents} pending events`
-    if (life.timers > 8) return `${life.id} still has ${life.timers} timers`
+    if (sim.cluster === null && life.process.timers > 8) return `${life.id} still has ${life.process.timers} timers`
+  }
+  if (sim.cluster !== null) {
+    const left = clusterLeaks(sim)
+    if (left !== null) return left
   }
   return hintLeft(sim, () => true)
 }

@@ -8,6 +8,7 @@ import type { Random } from '../../src/base/random.ts'
 import { typeOf } from './sim-app.ts'
 import type { Identity, Op } from './check.ts'
 import type { Sim } from './sim.ts'
+import type { Entry } from './sim-cluster.ts'
 import { SimReader } from './sim-reader.ts'
 import type { ActionName } from './swarm.ts'
 
@@ -32,6 +33,7 @@ export class SimClient {
   readonly #sim: Sim
   readonly #random: Random
   readonly #reader: SimReader
+  readonly #at: Entry = { node: null }
   #session = 1
   #channels = new Map<string, Channel>()
   #mine: Op[] = []
@@ -43,7 +45,7 @@ export class SimClient {
     this.#sim = sim
     this.name = name
     this.#random = sim.world.random(`client/${name}`)
-    this.#reader = new SimReader(sim, name)
+    this.#reader = new SimReader(sim, name, this.#at)
   }
 
   start(): void {
@@ -104,11 +106,18 @@ export class SimClient {
         this.#channels = new Map()
         return
       case 'burst':
-        for (let i = 0; i < 20; i++) this.#begin('add', actor, this.#freshKey())
+        for (let i = 0; i < 20; i++) this.#burst(actor)
         return
       default:
         if (this.openOps < swarm.pipeline) this.#begin(action, actor, this.#identity(actor))
     }
+  }
+
+  /** In a cluster it takes a while, in which the actor may get another owner. */
+  #burst(actor: string): void {
+    const { cluster, world } = this.#sim
+    if (cluster === null) this.#begin('add', actor, this.#freshKey())
+    else world.after(300 * this.#random.float(), () => this.#stopped || this.#begin('add', actor, this.#freshKey()))
   }
 
   #channel(actor: string): Channel {
@@ -122,7 +131,7 @@ export class SimClient {
 
   #identity(actor: string): Identity {
     const draw = this.#random.float()
-    if (draw < 0.04) return { kind: 'none' }
+    if (draw < (this.#sim.cluster === null ? 0.04 : 0.12)) return { kind: 'none' }
     if (draw < 0.3) {
       return this.name === 'c1' && this.#asked++ === 0 ? { kind: 'key', key: '__proto__' } : this.#freshKey()
     }
@@ -219,17 +228,27 @@ export class SimClient {
       ...(identity.kind === 'key' && { key: identity.key }),
       ...(timeoutMs !== undefined && { timeoutMs }),
     }
+    sim.posted.set(op.id, op)
     const copies = identity.kind !== 'none' && this.#random.float() < sim.swarm.double ? 2 : 1
     for (let copy = 0; copy < copies; copy++) {
-      const to = sim.route(op.actor, this.#random, op.attempts)
+      const to = sim.route(op.actor, this.#random, op.attempts, this.#at)
       sim.carry(this.#random, () => {
         const reached = sim.reach(to, (life) => {
           let calls = 0
-          life.engine.send(call, (outcome) => {
+          const enteredMs = sim.world.nowMs
+          if (sim.cluster !== null) sim.world.note('enters', op.id, life.id)
+          for (const check of sim.checks) check.entered?.(op, life)
+          life.calls.send(call, (outcome) => {
             if (++calls > 1) return sim.fail('once', `the callback of send ${op.id} was called ${calls} times`)
             if (!life.alive) return
-            sim.world.note('reply', op.id, life.id, outcome.ok ? outcome.offset : outcome.code, outcome.ok && outcome.durable)
-            for (const check of sim.checks) check.replied?.(op, outcome, life)
+            // In a cluster the owner's engine is looked at (eyes.ts).
+            if (sim.cluster === null) {
+              sim.world.note('reply', op.id, life.id, outcome.ok ? outcome.offset : outcome.code, outcome.ok && outcome.durable)
+              for (const check of sim.checks) check.replied?.(op, outcome, life)
+            } else {
+              sim.world.note('heard', op.id, life.id, outcome.ok ? outcome.offset : outcome.code)
+              for (const check of sim.checks) check.relayed?.(call, outcome, sim.world.nowMs - enteredMs, life)
+            }
             sim.carry(this.#random, () => done(outcome))
           })
           sim.world.settled()

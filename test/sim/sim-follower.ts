@@ -6,8 +6,9 @@ import type { HistoryEntry, Note, TopicState, Upstream } from '../../src/actors/
 import type { Random } from '../../src/base/random.ts'
 import type { Follower } from './check.ts'
 import { typeOf } from './sim-app.ts'
+import type { Entry } from './sim-cluster.ts'
 import type { Sim } from './sim.ts'
-import type { Life } from './sim-node.ts'
+import type { Life, SimNode } from './sim-node.ts'
 
 export interface Got {
   readonly offset: number
@@ -31,10 +32,13 @@ export class SimFollower implements Follower {
   value: string | undefined
   readonly #sim: Sim
   readonly #random: Random
+  readonly #at: Entry = { node: null }
   #attempt = 0
   #upstream: Upstream | null = null
   #closed = false
   #ready = false
+  /** The last attempt came to nothing. */
+  #failed = false
   #life: Life | null = null
   /** No renewal: the notes alone must bring it to the newest state. */
   held = false
@@ -52,6 +56,10 @@ export class SimFollower implements Follower {
     return this.#ready && this.#life?.alive === true
   }
 
+  get open(): boolean {
+    return !this.#closed
+  }
+
   start(): void {
     this.again(this.#random.float() * 2000)
   }
@@ -59,40 +67,42 @@ export class SimFollower implements Follower {
   close(): void {
     this.#closed = true
     this.#attempt++
-    this.#upstream?.close()
+    this.#hangUp()
+  }
+
+  /** A gateway that is frozen notices later that its client is gone. */
+  #hangUp(): void {
+    const upstream = this.#upstream
     this.#upstream = null
+    if (upstream !== null) this.#life?.node.deliver(this.#life, () => upstream.close())
   }
 
   /** Lets the upstream go and subscribes anew. */
   again(ms: number): void {
     const attempt = ++this.#attempt
     this.#ready = false
-    this.#upstream?.close()
-    this.#upstream = null
+    this.#hangUp()
     this.#sim.world.after(ms, () => attempt === this.#attempt && !this.#closed && this.#subscribe(attempt))
   }
 
   #subscribe(attempt: number): void {
     const sim = this.#sim
-    const node = sim.route(this.actor, this.#random, 1)
-    // Leases are renewed (D8); and a node that says nothing is given up.
-    sim.world.after(
-      3000 + 4000 * this.#random.float(),
-      () => attempt === this.#attempt && !this.#closed && !(this.held && this.ready) && this.again(0),
-    )
+    const node = sim.route(this.actor, this.#random, this.#failed ? 2 : 1, this.#at)
+    this.#failed = true
+    this.#watch(attempt, node)
     const reached = sim.reach(node, (life) => {
       if (attempt !== this.#attempt) return
       const early: Note[] = []
       let state: TopicState | null = null
       this.#ready = false
       this.#life = life
-      const upstream = life.engine.subscribe(
+      const upstream = life.calls.subscribe(
         { actor: this.actor, topic: this.topic },
         {
           note: (note) => {
             if (!life.alive || attempt !== this.#attempt) return
             sim.world.note('note', this.name, this.actor, this.topic, note.offset)
-            for (const check of sim.checks) check.noted?.(this, note, early, life)
+            if (sim.cluster === null) for (const check of sim.checks) check.noted?.(this, note, early, life)
             if (this.#ready) this.#note(note)
             else early.push(note)
           },
@@ -103,9 +113,10 @@ export class SimFollower implements Follower {
           sim.world.note('subscribed', this.name, this.actor, this.topic, outcome.ok ? outcome.offset : outcome.code)
           if (!outcome.ok) return this.again(50 + 500 * this.#random.float())
           state = outcome
-          for (const check of sim.checks) check.subscribed?.(this, state, life)
+          if (sim.cluster === null) for (const check of sim.checks) check.subscribed?.(this, state, life)
           this.#resume(state, life, attempt, () => {
             this.#ready = true
+            this.#failed = false
             for (const note of early.splice(0)) this.#note(note)
           })
         },
@@ -115,6 +126,17 @@ export class SimFollower implements Follower {
       else upstream.close()
     })
     if (!reached) this.again(100 + 300 * this.#random.float())
+  }
+
+  /** Leases are renewed (D8), by the router in a cluster; and a node that says nothing is given up. */
+  #watch(attempt: number, node: SimNode): void {
+    const { cluster, world } = this.#sim
+    world.after(3000 + 4000 * this.#random.float(), () => {
+      if (attempt !== this.#attempt || this.#closed) return
+      const served = this.ready && (this.held || (cluster !== null && !node.frozen))
+      if (!served) this.again(0)
+      else if (cluster !== null) this.#watch(attempt, node)
+    })
   }
 
   /** From what the follower has to what the owner has. */
@@ -144,7 +166,7 @@ export class SimFollower implements Follower {
   #pull(state: TopicState, life: Life, attempt: number, ready: () => void): void {
     if (this.last >= state.offset) return ready()
     const from = this.last + 1
-    life.engine.history({ actor: this.actor, from, limit: 7, types: state.types ?? null }, (page) => {
+    life.calls.history({ actor: this.actor, from, limit: 7, types: state.types ?? null }, (page) => {
       if (!life.alive || attempt !== this.#attempt) return
       if (!page.ok || page.journal !== this.journal) return this.again(100 + 300 * this.#random.float())
       this.#sim.world.note('pulled', this.name, from, page.next, page.oldest, page.entries.length)
@@ -155,8 +177,8 @@ export class SimFollower implements Follower {
       }
       const reached = Math.min(page.next - 1, state.offset)
       if (reached < from) {
-        // Write-behind tells of what is not durable yet; history has it once it is.
-        if (!typeOf(this.actor).durable) return this.again(500)
+        // Write-behind tells of what is not durable yet; history has it once it is. Between nodes another owner may answer, from an older memory (D11).
+        if (!typeOf(this.actor).durable || this.#sim.cluster !== null) return this.again(500)
         this.#sim.fail('history-pages', `history of ${this.actor} from ${from} came no further: next ${page.next}, newest ${state.offset}`)
         return
       }

@@ -5,9 +5,12 @@
 import type { Clock } from '../../src/base/clock.ts'
 import { silentLog, type Log } from '../../src/base/log.ts'
 import { createEngine, type Engine } from '../../src/actors/engine.ts'
+import type { ActorCalls } from '../../src/actors/calls.ts'
 import type { App } from '../../src/actors/define.ts'
 import type { Options } from '../../src/options.ts'
 import type { CommitGroup, Verdict } from '../../src/store/store.ts'
+import type { ClusterNode } from '../../src/node/cluster-node.ts'
+import type { SimCluster } from './sim-cluster.ts'
 import type { SimData } from './sim-data.ts'
 import { SimStore, type StoreFaults } from './sim-store.ts'
 import type { World } from './world.ts'
@@ -17,16 +20,42 @@ export const EPOCH_MS = 1_893_456_000_000
 
 const DRAIN_PATIENCE_MS = 15_000
 
-export interface Life {
-  readonly node: SimNode
-  readonly id: string
-  readonly generation: number
-  readonly engine: Engine
-  readonly store: SimStore
+/** One process, from its start to its end. */
+export interface Process {
   alive: boolean
   draining: boolean
-  /** Engine timers that have not fired. */
+  /** Timers of its clock that have not fired. */
   timers: number
+}
+
+/** One generation of a node: what wrote under one name. A process has one, or in a cluster one after another (J7). */
+export class Life {
+  readonly node: SimNode
+  readonly generation: number
+  readonly id: string
+  readonly process: Process
+  readonly store: SimStore
+  /** Set at once after. */
+  engine!: Engine
+  /** What is asked of this process: its engine, or in a cluster its router. */
+  calls!: ActorCalls
+  member: ClusterNode | null = null
+
+  constructor(node: SimNode, generation: number, process: Process, makeStore: (life: Life) => SimStore) {
+    this.node = node
+    this.generation = generation
+    this.id = `${node.name}.${generation}`
+    this.process = process
+    this.store = makeStore(this)
+  }
+
+  get alive(): boolean {
+    return this.process.alive
+  }
+
+  get draining(): boolean {
+    return this.process.draining
+  }
 }
 
 export interface NodeParts {
@@ -34,6 +63,10 @@ export interface NodeParts {
   readonly faults: StoreFaults
   readonly options: Options
   readonly check: boolean
+  /** Nodes find each other; null: each is for itself, and the simulator says who has what. */
+  readonly cluster: SimCluster | null
+  owns(node: SimNode, actor: string): boolean
+  outgoing(node: SimNode, life: () => Life): ActorCalls
   readonly appOf: (version: number) => App
   born(life: Life): void
   proposed(life: Life, group: CommitGroup): void
@@ -45,13 +78,14 @@ export class SimNode {
   readonly name: string
   readonly world: World
   life: Life | null = null
-  frozen = false
   /** How far the wall clock is off. */
   skewMs = 0
   version: number
   readonly #parts: NodeParts
+  /** io: its timers run, but nothing comes or goes. */
+  #frozen: 'no' | 'io' | 'whole' = 'no'
   #parked: (() => void)[] = []
-  #lives = 0
+  #processes = 0
 
   constructor(world: World, name: string, version: number, parts: NodeParts) {
     this.world = world
@@ -60,43 +94,74 @@ export class SimNode {
     this.#parts = parts
   }
 
+  get frozen(): boolean {
+    return this.#frozen !== 'no'
+  }
+
   start(): Life {
     const { world, name } = this
+    const { cluster, options, check } = this.#parts
     const generation = this.#parts.data.nextGeneration(name)
-    const id = `${name}.${generation}`
-    const random = world.random(`store/${id}`)
-    const lateness = world.random(`timers/${id}`)
-    const ref: { life: Life | null } = { life: null }
-    const deliver = (run: () => void): void => {
-      if (ref.life !== null) this.deliver(ref.life, run)
-    }
-    const store = new SimStore(this.#parts.data, this.#parts.faults, random, {
-      by: id,
-      later: (ms, run) => void world.after(ms, run),
-      deliver,
-      settled: () => world.settled(),
-      proposed: (group) => {
-        if (ref.life !== null) this.#parts.proposed(ref.life, group)
-      },
-      heard: (group, verdicts) => {
-        if (ref.life !== null) this.#parts.heard(ref.life, group, verdicts)
-      },
-    })
-    const monoStart = this.#lives++ * 1000
-    const clock: Clock = {
+    const process: Process = { alive: true, draining: false, timers: 0 }
+    const life = this.#newLife(generation, process)
+    this.life = life
+    this.#frozen = 'no'
+    const app = this.#parts.appOf(this.version)
+    const clock = this.#clock(process, `timers/${life.id}`)
+    const ports = { app, store: life.store, clock, options, check, node: name, generation, storeId: 'sim', log: this.#log(process) }
+    if (cluster === null) {
+      life.engine = createEngine({
+        ...ports,
+        random: world.random(`engine/${life.id}`),
+        owns: (actor) => this.#parts.owns(this, actor),
+        outgoing: this.#parts.outgoing(this, () => life),
+      })
+      life.calls = life.engine
+      life.engine.start()
+    } else cluster.join(this, life, ports, (next) => this.#newLife(next, process))
+    world.settled()
+    world.note('start', life.id, 'version', this.version)
+    return life
+  }
+
+  #newLife(generation: number, process: Process): Life {
+    const { world } = this
+    const parts = this.#parts
+    const life = new Life(
+      this,
+      generation,
+      process,
+      (self) =>
+        new SimStore(parts.data, parts.faults, world.random(`store/${self.id}`), {
+          by: self.id,
+          later: (ms, run) => void world.after(ms, run),
+          deliver: (run) => this.deliver(process, run),
+          settled: () => world.settled(),
+          proposed: (group) => parts.proposed(self, group),
+          heard: (group, verdicts) => parts.heard(self, group, verdicts),
+        }),
+    )
+    parts.born(life)
+    return life
+  }
+
+  #clock(process: Process, stream: string): Clock {
+    const { world } = this
+    const lateness = world.random(stream)
+    const monoStart = this.#processes++ * 1000
+    return {
       now: () => Math.floor(EPOCH_MS + world.nowMs + this.skewMs),
       mono: () => monoStart + world.nowMs,
       after: (ms, run) => {
-        const { life } = ref
         let open = true
-        if (life !== null) life.timers++
+        process.timers++
         const close = (): void => {
-          if (open && life !== null) life.timers--
+          if (open) process.timers--
           open = false
         }
         // Node's timers have 1 ms at least, and are a little late.
         const event = world.after(Math.max(1, ms) + lateness.float(), () =>
-          deliver(() => {
+          this.#turn(process, 'timer', () => {
             if (!open) return
             close()
             run()
@@ -109,41 +174,26 @@ export class SimNode {
           },
         }
       },
-      soon: (run) => world.soon(() => deliver(run)),
+      soon: (run) => world.soon(() => this.#turn(process, 'timer', run)),
     }
-    const log: Log = {
-      ...silentLog,
-      warn: (_fields, message) => ref.life !== null && this.#parts.logged(ref.life, 'warn', message),
-      error: (_fields, message) => ref.life !== null && this.#parts.logged(ref.life, 'error', message),
-    }
-    const { options, check } = this.#parts
-    const engine = createEngine({
-      app: this.#parts.appOf(this.version),
-      store,
-      clock,
-      random: world.random(`engine/${id}`),
-      log,
-      options,
-      node: name,
-      generation,
-      storeId: 'sim',
-      check,
-    })
-    const life: Life = { node: this, id, generation, engine, store, alive: true, draining: false, timers: 0 }
-    ref.life = life
-    this.life = life
-    this.#parts.born(life)
-    this.frozen = false
-    engine.start()
-    world.settled()
-    world.note('start', id, 'version', this.version)
-    return life
   }
 
-  /** Runs `run` now, when the node thaws, or never. */
-  deliver(life: Life, run: () => void): void {
-    if (!life.alive) return
-    if (this.frozen) this.#parked.push(() => this.deliver(life, run))
+  #log(process: Process): Log {
+    const say = (level: 'warn' | 'error') => (_fields: object, message: string) => {
+      const { life } = this
+      if (process.alive && life?.process === process) this.#parts.logged(life, level, message)
+    }
+    return { ...silentLog, warn: say('warn'), error: say('error') }
+  }
+
+  /** Runs `run` now, when the node thaws, or never: what comes from outside. */
+  deliver(to: { readonly alive: boolean }, run: () => void): void {
+    this.#turn(to, 'io', run)
+  }
+
+  #turn(to: { readonly alive: boolean }, what: 'timer' | 'io', run: () => void): void {
+    if (!to.alive) return
+    if (this.#frozen === 'whole' || this.#frozen === what) this.#parked.push(() => this.#turn(to, what, run))
     else {
       // Whatever the engine does now may settle promises of its own.
       this.world.settled()
@@ -155,22 +205,42 @@ export class SimNode {
     const { life } = this
     if (life === null) return
     this.world.note('crash', life.id)
-    life.alive = false
+    life.process.alive = false
     this.life = null
-    this.frozen = false
+    this.#frozen = 'no'
     this.#parked = []
+    this.#parts.cluster?.killed(this)
+  }
+
+  /** It hears that it was declared dead (J7). Its next life has another generation. */
+  disown(): void {
+    const { life } = this
+    if (life === null || this.frozen) return
+    this.world.note('disown', life.id)
+    life.engine.disown()
+    this.world.settled()
+    const left = life.engine.stats()
+    if (left.pendingEvents > 0 || left.activations > 0)
+      this.world.verdict.fail(
+        'disown',
+        'safety',
+        `${life.id} was disowned with ${left.pendingEvents} events unanswered and ${left.activations} activations`,
+      )
+    this.crash()
   }
 
   /** A polite end. Calls `gone` when the engine says that all is durable. */
   drain(gone: () => void): void {
     const { life } = this
     if (life === null || life.draining) return
-    life.draining = true
+    life.process.draining = true
     this.world.note('drain', life.id)
     const beganMs = this.world.nowMs
     this.deliver(life, () => {
       this.world.settled()
-      life.engine.drain().then(
+      const { cluster } = this.#parts
+      const drained = cluster === null ? life.engine.drain() : cluster.drain(life)
+      drained.then(
         () => {
           if (!life.alive) return
           this.world.note('drained', life.id)
@@ -178,8 +248,9 @@ export class SimNode {
           // It may give up, but not soon.
           if (left > 0 && this.world.nowMs - beganMs < DRAIN_PATIENCE_MS)
             this.world.verdict.fail('drain', 'safety', `${life.id} says that it is drained with ${left} events and commits under way`)
-          life.alive = false
+          life.process.alive = false
           this.life = null
+          cluster?.killed(this)
           gone()
         },
         (error: unknown) => this.world.verdict.fail('no-throw', 'safety', `drain() of ${life.id} rejected: ${String(error)}`),
@@ -187,18 +258,20 @@ export class SimNode {
     })
   }
 
-  freeze(): void {
+  freeze(what: 'io' | 'whole' = 'whole'): void {
     if (this.life === null) return
-    this.world.note('freeze', this.life.id)
-    this.frozen = true
+    this.world.note('freeze', this.life.id, what)
+    this.#frozen = what
+    this.#parts.cluster?.frozen(this, what)
   }
 
   thaw(): void {
-    if (!this.frozen) return
+    if (this.#frozen === 'no') return
     this.world.note('thaw', this.name, this.#parked.length)
-    this.frozen = false
+    this.#frozen = 'no'
     const parked = this.#parked
     this.#parked = []
     for (const run of parked) this.world.after(0, run)
+    this.#parts.cluster?.thawed(this)
   }
 }

@@ -3,6 +3,7 @@ import type { SendOutcome } from '../../src/actors/calls.ts'
 import type { Random } from '../../src/base/random.ts'
 import { typeOf } from './sim-app.ts'
 import type { Query } from './check.ts'
+import type { Entry } from './sim-cluster.ts'
 import type { Sim } from './sim.ts'
 
 /** Queries of one client under way at most. */
@@ -16,8 +17,10 @@ export class SimReader {
   #open = 0
   #ghosts = 0
   readonly #name: string
+  readonly #at: Entry
 
-  constructor(sim: Sim, name: string) {
+  constructor(sim: Sim, name: string, at: Entry) {
+    this.#at = at
     this.#sim = sim
     this.#name = name
     this.#random = sim.world.random(`reader/${name}`)
@@ -46,7 +49,7 @@ export class SimReader {
 
   #ask(query: Query): void {
     const sim = this.#sim
-    const to = sim.route(query.actor, this.#random, 1)
+    const to = sim.route(query.actor, this.#random, 1, this.#at)
     this.#open++
     let open = true
     const close = (): void => {
@@ -56,10 +59,10 @@ export class SimReader {
     sim.world.after(GIVEN_UP_MS, close)
     sim.carry(this.#random, () =>
       sim.reach(to, (life) => {
-        life.engine.query(query.call, (outcome) => {
+        life.calls.query(query.call, (outcome) => {
           if (!life.alive) return
           sim.world.note('answer', query.actor, life.id, outcome.ok ? outcome.offset : outcome.code)
-          for (const check of sim.checks) check.answered?.(query, outcome, life)
+          if (sim.cluster === null) for (const check of sim.checks) check.answered?.(query, outcome, life)
           sim.carry(this.#random, () => {
             close()
             for (const check of sim.checks) check.queried?.(query, outcome)
@@ -75,13 +78,13 @@ export class SimReader {
     const sim = this.#sim
     const newest = sim.ledger(actor)?.durableOffset ?? 0
     const call = { actor, from: 1 + Math.floor(this.#random.float() * newest), limit: 1 + Math.floor(this.#random.float() * 20) }
-    const to = sim.route(actor, this.#random, 1)
+    const to = sim.route(actor, this.#random, 1, this.#at)
     sim.carry(this.#random, () =>
       sim.reach(to, (life) => {
-        life.engine.history(call, (outcome) => {
+        life.calls.history(call, (outcome) => {
           if (!life.alive) return
           sim.world.note('history', actor, life.id, outcome.ok ? outcome.entries.length : outcome.code)
-          if (outcome.ok) for (const check of sim.checks) check.paged?.(call, outcome)
+          if (outcome.ok && sim.cluster === null) for (const check of sim.checks) check.paged?.(call, outcome)
         })
         sim.world.settled()
       }),

@@ -5,9 +5,12 @@ import type { Random } from '../../src/base/random.ts'
 import type { Append, SnapshotWrite } from '../../src/store/store.ts'
 import { CHECKS } from './checks/all.ts'
 import type { Check, Facts, Op } from './check.ts'
+import { eyesOf } from './eyes.ts'
 import { ActorLedger } from './ledger.ts'
+import { Moves } from './moves.ts'
 import { simApp } from './sim-app.ts'
 import { SimClient } from './sim-client.ts'
+import { SimCluster, type Entry } from './sim-cluster.ts'
 import { SimData, type ActorRecord, type DataWatcher, type LedgerBatch } from './sim-data.ts'
 import { SimFollower } from './sim-follower.ts'
 import { SimNode, type Life } from './sim-node.ts'
@@ -28,7 +31,12 @@ export class Sim implements Facts, DataWatcher {
   readonly clients: readonly SimClient[]
   readonly followers: readonly SimFollower[]
   readonly checks: readonly Check[]
+  readonly moves: Moves
+  /** null in seeds of the kind `engine`. */
+  readonly cluster: SimCluster | null
   readonly ops: Op[] = []
+  /** What clients have sent, by the id that its data carries. */
+  readonly posted: Map<string, Op> = new Map()
   readonly counts: Map<string, number> = new Map()
   /** All that ever were. */
   readonly lives: Life[] = []
@@ -44,6 +52,8 @@ export class Sim implements Facts, DataWatcher {
     this.data = new SimData(() => world.nowUs)
     this.data.watcher = this
     this.faults = { ...swarm.store }
+    this.moves = new Moves(this)
+    this.cluster = swarm.cluster === null ? null : new SimCluster(world, swarm.cluster, eyesOf(this))
     const apps = new Map([1, 2].map((version) => [version, simApp(version, swarm.idleMs)]))
     this.nodes = Array.from({ length: swarm.nodes }, (_, i) => {
       const version = swarm.upgrades ? 1 : 2
@@ -52,6 +62,9 @@ export class Sim implements Facts, DataWatcher {
         faults: this.faults,
         options: swarm.options,
         check: swarm.check,
+        cluster: this.cluster,
+        owns: (node, actor) => this.moves.owns(node, actor),
+        outgoing: (node, life) => this.moves.outgoing(node, life),
         appOf: (wanted) => apps.get(wanted) ?? simApp(wanted, swarm.idleMs),
         born: (life) => this.lives.push(life),
         proposed: (life, group) => {
@@ -88,6 +101,18 @@ export class Sim implements Facts, DataWatcher {
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1)
   }
 
+  /** What routers and gossip counted, of all processes that there were. */
+  countRouting(): void {
+    const members = new Set(this.lives.map(({ member }) => member))
+    for (const member of members) {
+      const self = member?.view().members.find(({ id }) => id === member.view().self.id)
+      // The first two are for joining and being ready.
+      if (self?.phase === 'ready' && self.incarnation > 2) this.count('refutation')
+      for (const [name, count] of Object.entries(member?.router.stats().counters ?? {}))
+        this.counts.set(`router ${name}`, (this.counts.get(`router ${name}`) ?? 0) + count)
+    }
+  }
+
   nextOpId(): string {
     return `o${++this.#opIds}`
   }
@@ -110,14 +135,22 @@ export class Sim implements Facts, DataWatcher {
     return this.#ledgers.values()
   }
 
-  /** The node that a message for this actor goes to: its home, unless that did not answer or somebody knows better. */
-  route(actor: string, random: Random, attempt: number): SimNode {
-    const { nodes } = this
+  /**
+   * The node that a message for this actor goes to: its home, unless that did not answer or somebody knows better. In a cluster: where its sender is
+   * connected.
+   */
+  route(actor: string, random: Random, attempt: number, at: Entry): SimNode {
+    const { nodes, cluster } = this
+    if (cluster !== null) {
+      const open = this.healed ? nodes.filter(({ life }) => life !== null && !life.draining) : nodes
+      return cluster.entry(at, random, attempt, open, this.healed ? 0 : this.swarm.wander * 0.2)
+    }
     let sum = actor.length
     for (let i = 0; i < actor.length; i++) sum += actor.charCodeAt(i)
     const serving = this.healed ? nodes.filter(({ life }) => life !== null && !life.draining) : nodes
-    const home = serving[sum % serving.length] ?? (nodes[0] as SimNode)
-    if (this.healed) return home
+    const fixed = serving[sum % serving.length] ?? (nodes[0] as SimNode)
+    if (this.healed) return fixed
+    const home = this.moves.home(actor) ?? fixed
     const stray = random.float() < this.swarm.wander || (attempt > 2 && random.float() < 0.5)
     return stray ? (nodes[Math.floor(random.float() * nodes.length)] as SimNode) : home
   }

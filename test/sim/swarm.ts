@@ -1,5 +1,6 @@
 /** What one seed is made of: how many nodes, clients and actors, which faults exist and how often. All drawn from the seed. */
 import type { Random } from '../../src/base/random.ts'
+import { drawCluster, NODES_MAX, type ClusterSwarm } from './cluster-swarm.ts'
 import { resolveOptions, type Options } from '../../src/options.ts'
 import { NO_FAULTS, type StoreFaults } from './sim-store.ts'
 
@@ -29,8 +30,16 @@ export interface Swarm {
   readonly jumpEveryMs: number
   readonly slowEveryMs: number
   readonly downEveryMs: number
+  /** Mean ms between two moves of an actor for no reason. */
+  readonly moveEveryMs: number
+  /** Mean ms between two changes of who owns what; Infinity: nobody places actors, and any node may own any. */
+  readonly shiftEveryMs: number
+  /** Mean ms between two nodes that learn that they were declared dead. */
+  readonly disownEveryMs: number
   /** Nodes begin with old code and are upgraded when they restart. */
   readonly upgrades: boolean
+  /** Nodes find each other by gossip and route; null: each for itself. */
+  readonly cluster: ClusterSwarm | null
   readonly check: boolean
   readonly idleMs: number
   readonly options: Options
@@ -56,14 +65,46 @@ export type ActionName =
   | 'renew'
   | 'burst'
 
+/** engine: nodes on one store that know nothing of each other. cluster: production nodes that gossip, route and hand over. */
+export type SeedKind = 'engine' | 'cluster'
+
 export interface Asked {
   readonly nodes?: number
+  /** Default engine. */
+  readonly kind?: SeedKind
 }
 
 const KEYS = ['a', 'b', '__proto__', 'constructor', 'toString', '\u{1f600}\u00e9', 'k'.repeat(256)]
 const KINDS = ['counter', 'counter', 'kept', 'head', 'lazy', 'lazyhead', 'evolving']
 
-export function drawSwarm(random: Random, asked: Asked): Swarm {
+/** A cluster seed is an engine seed with more drawn from a stream of its own. */
+export function drawSwarm(random: Random, asked: Asked, moves: Random, cluster: Random): Swarm {
+  const swarm = drawEngines(random, asked, moves)
+  if (asked.kind !== 'cluster') return swarm
+  const nodes = asked.nodes ?? 1 + Math.floor(cluster.float() * NODES_MAX)
+  const drawn = drawCluster(
+    cluster,
+    nodes,
+    () => `${KINDS[Math.floor(cluster.float() * KINDS.length)]}/${Math.floor(cluster.float() * 100)}`,
+  )
+  return {
+    ...swarm,
+    nodes,
+    cluster: drawn,
+    // More of them, so that some have another owner after every change.
+    actors: [...new Set([...swarm.actors, ...drawn.actors, ...(swarm.upgrades ? ['evolving/a'] : [])])],
+    weights: { ...swarm.weights, burst: swarm.weights.burst + drawn.burst },
+    drainEveryMs: drawn.drainEveryMs,
+    options: { ...swarm.options, ...drawn.options },
+    // How actors move is the cluster's own affair here.
+    moveEveryMs: Infinity,
+    shiftEveryMs: Infinity,
+    disownEveryMs: Infinity,
+  }
+}
+
+/** `moves`: a stream of its own for how actors move, so that it does not shift what older seeds drew. */
+function drawEngines(random: Random, asked: Asked, moves: Random): Swarm {
   const chance = (p: number): boolean => random.float() < p
   const between = (low: number, high: number): number => low + (high - low) * random.float()
   const whole = (low: number, high: number): number => Math.floor(between(low, high + 1))
@@ -127,7 +168,11 @@ export function drawSwarm(random: Random, asked: Asked): Swarm {
     jumpEveryMs: every(0.3, 5000, 30_000),
     slowEveryMs: every(0.3, 5000, 30_000),
     downEveryMs: every(0.3, 8000, 40_000),
+    moveEveryMs: moves.float() < 0.5 ? 300 + 5000 * moves.float() : Infinity,
+    shiftEveryMs: moves.float() < 0.5 ? 2000 + 15_000 * moves.float() : Infinity,
+    disownEveryMs: moves.float() < 0.3 ? 3000 + 30_000 * moves.float() : Infinity,
     upgrades: chance(0.6),
+    cluster: null,
     check: chance(0.2),
     idleMs,
     options: resolveOptions({

@@ -2,22 +2,30 @@
 import type { Check } from '../check.ts'
 import type { Sim } from '../sim.ts'
 import type { Kind } from '../verdict.ts'
+import { accuracy } from './accuracy.ts'
 import { ackedOnce } from './acked-once.ts'
 import { conflict } from './conflict.ts'
+import { deadline } from './deadline.ts'
 import { debounce } from './debounce.ts'
+import { disown } from './disown.ts'
+import { drain } from './drain.ts'
 import { effects } from './effects.ts'
 import { followers } from './followers.ts'
 import { gate } from './gate.ts'
 import { groupCommit } from './group-commit.ts'
+import { handoff } from './handoff.ts'
 import { inDoubt } from './in-doubt.ts'
 import { linear } from './linear.ts'
 import { neverTakenBack } from './never-taken-back.ts'
+import { observed } from './observed.ts'
 import { oneLog } from './one-log.ts'
+import { oneOwner } from './one-owner.ts'
 import { owed } from './owed.ts'
 import { placeRef } from './place-ref.ts'
 import { reading } from './reading.ts'
 import { sameAnswer } from './same-answer.ts'
 import { sequence } from './sequence.ts'
+import { sessionFifo } from './session-fifo.ts'
 import { snapshots } from './snapshots.ts'
 import { timers } from './timers.ts'
 import { writeBehind } from './write-behind.ts'
@@ -42,9 +50,17 @@ export const CHECKS: readonly Row[] = [
   reading,
   debounce,
   writeBehind,
+  handoff,
+  oneOwner,
+  disown,
+  accuracy,
+  drain,
+  deadline,
+  observed,
   followers,
   ackedOnce,
   neverTakenBack,
   effects,
   timers,
+  sessionFifo,
 ].map((make) => ({ kind: 'safety', make }))

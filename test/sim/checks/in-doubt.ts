@@ -1,6 +1,7 @@
 /**
  * in-doubt: an append of unknown outcome is repeated byte for byte, and nothing else is tried for that actor by that node before the
- * store has answered for certain: 'committed', or 'taken' and then looked at. That one *try* was refused says nothing of the earlier. (J4)
+ * store has answered for certain: 'committed', or 'taken' and then looked at. That one *try* was refused says nothing of the earlier. Nor is the
+ * actor handed over before: who cannot wait for the store any longer gives no bundle, and begins anew like after a crash. (J4, H1)
  */
 import type { Check, MakeCheck } from '../check.ts'
 import type { Life } from '../sim-node.ts'
@@ -35,6 +36,11 @@ export const inDoubt: MakeCheck = (facts, fail): Check => {
           fail(`${life.id} tries another batch at place ${n} of ${actor} while the outcome of its last one at ${last.n} is unknown`)
         known.set(actor, { n, commitId, bytes: bytes.slice(), doubt: false })
       }
+    },
+    released: (actor, bundle, life) => {
+      if (bundle !== null && of(life).get(actor)?.doubt === true)
+        fail(`${life.id} hands ${actor} over while the outcome of its last append is unknown`)
+      of(life).delete(actor)
     },
     heard: (life, group, verdicts) => {
       for (const [i, { actor }] of group.appends.entries()) {
