@@ -1,10 +1,11 @@
 /**
  * The composition root: builds the parts of one node, wires their ports, starts, drains and stops them.
  *
- *   settings ─▶ store ─▶ generation, keys ─▶ engine ─▶ client port (gateway) ─▶ admin port ─▶ serving
+ *   settings ─▶ store ─▶ generation, keys ─▶ rpc port ─▶ member (gossip, router, engine) ─▶ client port (gateway) ─▶ admin port ─▶ joined ─▶ serving
  *
  * 1. A start that fails closes what it had opened, and rejects with a StartError or OptionError for a person.
- * 2. `drain`: not ready any more → clients are asked to move → the engine finishes and writes what was taken → ports and store close.
+ * 2. `drain`: not ready any more → others get its actors (H1, H2) while clients are asked to move → the engine finishes and writes what was
+ *    taken → it leaves the cluster → ports and store close.
  * 3. `stop` closes everything at once, without writing: what was acknowledged is in the store, the rest was not promised.
  * 4. `closed` resolves once, after either.
  */
@@ -19,9 +20,19 @@ import { metered } from './admin/metered.ts'
 import type { Phase } from './admin/parts.ts'
 import type { Log } from './base/log.ts'
 import { systemRandom } from './base/system.ts'
+import type { MemberMeta, Role } from './cluster/member.ts'
+import { RingCache } from './cluster/ring-cache.ts'
+import { RingThreads } from './cluster/ring-builder.ts'
 import { createGateway, type Gateway } from './gateway/gateway.ts'
+import type { RpcServer } from './gateway/grpc/rpc-server.ts'
+import { ClusterAdmin } from './node/cluster-admin.ts'
+import { ClusterNode } from './node/cluster-node.ts'
+import { LateCalls } from './node/late-calls.ts'
 import { clientServer, closeServer, listen } from './node/listeners.ts'
+import { OwnFigures } from './node/own-figures.ts'
+import { openRpcPort } from './node/rpc-port.ts'
 import { settingsOf, type Settings } from './node/settings.ts'
+import { SingleAdmin, type ShownAlone } from './node/single-admin.ts'
 import { openStore } from './node/store-url.ts'
 import { Undo } from './node/undo.ts'
 import { troupeVersion } from './node/version.ts'
@@ -40,7 +51,7 @@ export interface NodeConfig {
   readonly adminListen?: string | null
   /** Asked of everybody on the admin listener; must be given when that is not on loopback. */
   readonly adminToken?: string
-  /** `sqlite:DIR`, `memory:`, or a store, which is closed with the node. Default `sqlite:.troupe`. */
+  /** `sqlite:DIR`, `mongodb://…`, `memory:`, or a store, which is closed with the node. Default `sqlite:.troupe`. */
   readonly store?: string | Store
   /** `dev`: dev tokens, and folds are checked. Default `start`. */
   readonly mode?: 'dev' | 'start'
@@ -49,19 +60,45 @@ export interface NodeConfig {
   readonly options?: Partial<Options>
   /** Default: pino, JSON lines on standard error. */
   readonly log?: Log
-  /** PEM texts, or paths of PEM files. */
+  /** Of the client port: PEM texts, or paths of PEM files. */
   readonly tls?: { readonly cert: string; readonly key: string }
+  /** The client port may be bound by other processes of this machine too (SO_REUSEPORT); the kernel deals connections out. */
+  readonly sharedListen?: boolean
+  /** HOST:PORT of the rpc listener, for services and other nodes; null for none, and then no cluster. Default null. */
+  readonly rpcListen?: string | null
+  /** Of the rpc port. With `ca`, nodes and services show certificates of that authority. */
+  readonly rpcTls?: { readonly cert: string; readonly key: string; readonly ca?: string }
+  /** HOST:PORT under which other nodes reach the rpc listener; default: as bound. */
+  readonly advertise?: string
+  /** Name of the cluster; nodes of another are refused. Default `troupe`. */
+  readonly cluster?: string
+  /** HOST:PORT of nodes to join, asked until one answers and again for ever. */
+  readonly join?: readonly string[]
+  /** What all nodes of the cluster know: one secret a line, the first is shown, all are taken. Needed beyond loopback, unless there is `rpcTls.ca`. */
+  readonly secret?: string
+  /** Default both. Without `actors` it owns none; without `gateway` it opens no client port. */
+  readonly roles?: readonly Role[]
+  /** Its share of the actors, 1–16. Default 1. */
+  readonly weight?: number
+  /** Shown by `troupe nodes`. */
+  readonly labels?: Readonly<Record<string, string>>
 }
 
 export interface RunningNode {
   readonly id: string
+  /** Of now: a node that was declared dead comes back with its next one. */
   readonly generation: number
   /** `ws://HOST:PORT` (`wss` with TLS), as bound. HTTP is served there too. */
-  readonly clientUrl: string
+  readonly clientUrl: string | null
+  /** HOST:PORT of the rpc listener, as bound. */
+  readonly rpcAddress: string | null
   /** `http://HOST:PORT`, as bound. */
   readonly adminUrl: string | null
+  /** All actors of the cluster. */
   readonly calls: ActorCalls
+  /** Those of this node. */
   readonly engine: Engine
+  readonly member: ClusterNode | null
   /** Announces, hands over, moves sockets at a pace, closes. The same promise each time. */
   drain(): Promise<void>
   /** At once. */
@@ -91,44 +128,68 @@ async function build(app: App, settings: Settings, undo: Undo, failed: (error: u
   const store = typeof settings.store === 'string' ? await openStore(settings.store, log) : settings.store
   undo.add(() => store.close())
   const generation = await store.nextGeneration(id)
-  const [ticketKey, storeId] = await Promise.all([kept(store, 'ticket-key', 32), kept(store, 'store-id', 16)])
-
-  const engine = createEngine({
-    app,
-    store,
-    clock,
-    random: systemRandom,
-    log,
-    options,
-    node: id,
-    generation,
-    storeId: Buffer.from(storeId).toString('base64url'),
-    check: settings.mode === 'dev',
-  })
-  undo.add(() => engine.kill())
+  const [ticketKey, storeIdBytes] = await Promise.all([kept(store, 'ticket-key', 32), kept(store, 'store-id', 16)])
+  const storeId = Buffer.from(storeIdBytes).toString('base64url')
+  const check = settings.mode === 'dev'
 
   /** For answers under way when a port closes: some after a drain, none otherwise. */
   let graceMs = 0
-  const latency = new LatencyHistogram()
-  const calls = metered(engine, clock, latency)
-  const server = clientServer(settings.tls)
-  const gateway = createGateway({
-    app,
-    calls,
-    clock,
-    random: systemRandom,
-    log,
-    options,
-    node: id,
-    ticketKey,
-    mode: settings.devTokens ? 'dev' : 'start',
-    server,
-    filesDir: settings.filesDir,
-  })
-  undo.add(() => closeServer(server, clock, graceMs))
-  undo.add(() => gateway.close())
-
   let phase: Phase = 'starting'
+  const latency = new LatencyHistogram()
+  const late = new LateCalls()
+  const calls = metered(late, clock, latency)
+
+  const rpc = settings.rpcListen === null ? null : await openRpcPort(settings, settings.rpcListen, generation, calls, undo, () => graceMs)
+  let member: ClusterNode | null = null
+  let single: Engine | null = null
+  let gateway: Gateway | null = null
+  const engine = (): Engine => member?.engine ?? (single as Engine)
+  const sockets = (): number => gateway?.stats().sockets ?? 0
+  const figures = new OwnFigures({ clock, phase: () => phase, engine, sockets })
+  undo.add(() => figures.stop())
+  let clusterAdmin: ClusterAdmin | null = null
+  if (rpc === null) {
+    single = createEngine({ app, store, clock, random: systemRandom, log, options, node: id, generation, storeId, check })
+    late.serveBy(single)
+    undo.add(() => single?.kill())
+  } else {
+    const rings = new RingCache(new RingThreads(log))
+    undo.add(() => rings.close())
+    member = new ClusterNode({
+      app,
+      store,
+      transport: rpc.transport,
+      rings,
+      clock,
+      random: systemRandom,
+      log,
+      options,
+      check,
+      cluster: settings.cluster,
+      node: id,
+      generation,
+      storeId,
+      address: rpc.address,
+      meta: metaOf(settings, app),
+      seeds: settings.join.filter((seed) => seed !== rpc.address && seed !== rpc.bound),
+      asked: (what, json) => clusterAdmin?.asked(what, json) ?? null,
+      // Going on would be two processes under one name; what was acknowledged is in the store.
+      replaced: (why) => {
+        log.error({}, why)
+        void close()
+      },
+    })
+    late.serveBy(member.calls)
+    undo.add(() => member?.close())
+    clusterAdmin = new ClusterAdmin({
+      member,
+      figures,
+      drain: () => void drain(),
+      kick: (kick) => gateway?.kick(kick) ?? 0,
+      sockets: (actor) => gateway?.sockets(actor) ?? 0,
+    })
+  }
+
   let drains: Promise<void> | null = null
   const closed = Promise.withResolvers<void>()
   const close = async (): Promise<void> => {
@@ -141,7 +202,7 @@ async function build(app: App, settings: Settings, undo: Undo, failed: (error: u
       if (phase === 'stopped') return
       phase = 'draining'
       log.info({}, 'drains')
-      await drainParts(gateway, engine, failed)
+      await drainParts({ gateway, rpc: rpc?.server ?? null, member, engine: engine() }, log, failed)
       graceMs = DRAIN_GRACE_MS
       await close()
       log.info({}, 'has drained')
@@ -149,21 +210,58 @@ async function build(app: App, settings: Settings, undo: Undo, failed: (error: u
     return drains
   }
 
-  const scheme = settings.tls === undefined ? 'ws' : 'wss'
-  const clientUrl = `${scheme}://${await listen(server, settings.listen, 'client', '--listen')}`
+  let clientUrl: string | null = null
+  if (settings.roles.includes('gateway')) {
+    const server = clientServer(settings.tls)
+    gateway = createGateway({
+      app,
+      calls,
+      clock,
+      random: systemRandom,
+      log,
+      options,
+      node: id,
+      ticketKey,
+      mode: settings.devTokens ? 'dev' : 'start',
+      server,
+      filesDir: settings.filesDir,
+      ...(clusterAdmin !== null && { everywhere: clusterAdmin }),
+    })
+    undo.add(() => closeServer(server, clock, graceMs))
+    undo.add(() => gateway?.close())
+    const scheme = settings.tls === undefined ? 'ws' : 'wss'
+    // Clients come only when it can serve them: alone at once, in a cluster when it has joined.
+    await member?.joined()
+    clientUrl = `${scheme}://${await listen(server, settings.listen, 'client', '--listen', settings.sharedListen)}`
+  }
   let adminUrl: string | null = null
   if (settings.adminListen !== null) {
     const admin = createAdmin({
-      node: { id, generation, address: clientUrl, types: [...app.byType.keys()], version: troupeVersion() },
+      node: {
+        id,
+        get generation() {
+          return member?.generation ?? generation
+        },
+        address: clientUrl ?? rpc?.address ?? '',
+        types: [...app.byType.keys()],
+        version: troupeVersion(),
+      },
       phase: () => phase,
-      engine,
+      engine: { stats: () => engine().stats() },
+      members:
+        clusterAdmin ??
+        new SingleAdmin({
+          shown: () => shownAlone(metaOf(settings, app, clientUrl, adminUrl), id, generation),
+          engine,
+          figures,
+          drain: () => void drain(),
+        }),
       calls,
-      gateway: () => gateway.stats(),
+      gateway: () => gateway?.stats() ?? { sockets: 0, unauthenticated: 0, counters: {} },
       store,
       latency,
       options,
       clock,
-      drain: () => void drain(),
       token: settings.adminToken,
     })
     undo.add(() => admin.stop())
@@ -172,16 +270,68 @@ async function build(app: App, settings: Settings, undo: Undo, failed: (error: u
     adminUrl = `http://${await listen(adminServer, settings.adminListen, 'admin', '--admin-listen')}`
   }
 
-  engine.start()
+  if (member === null) single?.start()
+  else await serve(member, metaOf(settings, app, clientUrl, adminUrl))
+  rpc?.server.ready()
   phase = 'serving'
-  log.info({ generation, client: clientUrl, admin: adminUrl, mode: settings.mode }, 'serves')
-  return { id, generation, clientUrl, adminUrl, calls, engine, drain, stop: close, closed: closed.promise }
+  const rpcAddress = rpc?.bound ?? null
+  log.info({ generation, client: clientUrl, rpc: rpcAddress, admin: adminUrl, mode: settings.mode }, 'serves')
+  return {
+    id,
+    get generation() {
+      return member?.generation ?? generation
+    },
+    clientUrl,
+    rpcAddress,
+    adminUrl,
+    calls,
+    get engine(): Engine {
+      return engine()
+    },
+    member,
+    drain,
+    stop: close,
+    closed: closed.promise,
+  }
 }
 
-/** A gateway that fails to drain must not keep the engine from writing what it has. */
-async function drainParts(gateway: Gateway, engine: Engine, failed: (error: unknown) => void): Promise<void> {
-  await gateway.drain().catch(failed)
+/** Says where it is reached, and takes its share. */
+async function serve(member: ClusterNode, meta: MemberMeta): Promise<void> {
+  member.gossip.setMeta(meta)
+  await member.joined()
+  member.serve()
+}
+
+function metaOf({ roles, weight, labels }: Settings, app: App, client: string | null = null, admin: string | null = null): MemberMeta {
+  const types = Object.fromEntries([...app.byType].map(([type, { version }]) => [type, version]))
+  return { roles, types, version: troupeVersion(), labels, weight, ...(client !== null && { client }), ...(admin !== null && { admin }) }
+}
+
+/** A node without others, as a member would be shown. */
+function shownAlone(meta: MemberMeta, id: string, generation: number): ShownAlone {
+  const { client = '', admin = null } = meta
+  return { ...meta, id, generation, address: client, client: meta.client ?? null, admin, types: Object.keys(meta.types) }
+}
+
+interface Parts {
+  readonly gateway: Gateway | null
+  readonly rpc: RpcServer | null
+  readonly member: ClusterNode | null
+  readonly engine: Engine
+}
+
+/** A part that fails to drain must not keep the engine from writing what it has. */
+async function drainParts({ gateway, rpc, member, engine }: Parts, log: Log, failed: (error: unknown) => void): Promise<void> {
+  let told = 0
+  const handedOver = member?.handOver(({ left, done }) => {
+    if (done - told < 1000) return
+    told = done
+    log.info({ left, done }, 'hands over')
+  })
+  // Clients and services go while actors go: what they still ask is answered, here or by the new owners.
+  await Promise.all([gateway?.drain().catch(failed), rpc?.drain().catch(failed), handedOver?.catch(failed)])
   await engine.drain().catch(failed)
+  await member?.leave().catch(failed)
 }
 
 /** A secret or name that the first node of a store makes and all others find (D10). */

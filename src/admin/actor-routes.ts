@@ -13,13 +13,12 @@ import { streamTopic } from './topic-stream.ts'
 const SENDER = 'service:admin'
 
 export function actorRoutes(http: Hono, parts: AdminParts): void {
-  const { calls, options, engine } = parts
+  const { calls, options, members } = parts
 
   http.get('/v1/actors/:type/:key', async (c) => {
     const actor = actorOf(c)
     if (typeof actor !== 'string') return answerFailure(c, actor)
-    if (!parts.node.types.includes(c.req.param('type'))) return answerFailure(c, unknownType(c.req.param('type'), parts))
-    const found = await engine.inspect(actor)
+    const found = await members.inspect(actor)
     if (!found.ok) return answerFailure(c, found)
     if (found.n === 0) return answerFailure(c, fail('not_found', `${actor} has no journal: nothing was ever recorded for it`))
     const { ok: _, ...shown } = found
@@ -99,10 +98,6 @@ export function answered<Call, Outcome>(ask: (call: Call, done: (outcome: Outcom
 function actorOf(c: Context): string | Failure {
   const id = parseActorId(`${c.req.param('type') ?? ''}/${c.req.param('key') ?? ''}`)
   return 'wrong' in id ? fail('invalid', id.wrong) : `${id.type}/${id.key}`
-}
-
-export function unknownType(type: string, parts: AdminParts): Failure {
-  return fail('not_found', `there is no actor type '${type}'; this node has ${parts.node.types.join(', ')}`)
 }
 
 const WRONG: unique symbol = Symbol('not JSON')

@@ -1,12 +1,12 @@
 /**
- * The admin port (CONTRACT §6): health, metrics, members, actors, figures, drain. A Hono app over ports; node.ts binds it.
+ * The admin port (CONTRACT §6): health, metrics, members, actors, figures, drain. A Hono app over ports; node.ts binds it. Whatever it tells
+ * of the cluster, or does to it, is the same at every node; health, /metrics, /v1/stats and the page are of the node that is asked.
  * /livez and /readyz are open to every prober; the rest passes guard.ts.
  */
 import { Hono } from 'hono'
 import { parseActorId } from '../actors/actor-id.ts'
-import { hash32 } from '../base/random.ts'
 import { fail } from '../errors.ts'
-import { actorRoutes, answerFailure, unknownType } from './actor-routes.ts'
+import { actorRoutes, answerFailure } from './actor-routes.ts'
 import { admit } from './guard.ts'
 import { Metrics } from './metrics.ts'
 import { page } from './page.ts'
@@ -25,7 +25,7 @@ export function createAdmin(parts: AdminParts): Admin {
   const recorder = new Recorder(parts)
   const metrics = new Metrics(parts)
   const http = new Hono()
-  const viewHash = hash32(`${parts.node.id}@${parts.node.generation}`).toString(16).padStart(8, '0')
+  const { members } = parts
 
   http.onError((error, c) => answerFailure(c, fail('internal', error.message)))
   http.notFound((c) => answerFailure(c, fail('not_found', `the admin port has no ${c.req.method} ${c.req.path}`)))
@@ -59,35 +59,30 @@ export function createAdmin(parts: AdminParts): Admin {
   })
   http.get('/metrics', async (c) => c.body(await metrics.text(), 200, { 'content-type': metrics.contentType }))
   http.get('/v1/stats', (c) => c.json(recorder.stats()))
-  http.get('/v1/nodes', (c) => {
-    const { id, generation, address, types, version } = parts.node
-    const { activations } = parts.engine.stats()
-    const phase = parts.phase()
-    const member = {
-      id,
-      generation,
-      state: 'alive',
-      phase,
-      address,
-      roles: ['gateway', 'actors'],
-      types,
-      version,
-      actors: activations,
-      sockets: parts.gateway().sockets,
-    }
-    return c.json({ nodes: [member] })
-  })
+  http.get('/v1/nodes', async (c) => c.json({ node: parts.node.id, nodes: await members.nodes() }))
   http.get('/v1/locate', (c) => {
     const id = parseActorId(c.req.query('actor') ?? '')
     if ('wrong' in id) return answerFailure(c, fail('invalid', `?actor=: ${id.wrong}`))
-    if (!parts.node.types.includes(id.type)) return answerFailure(c, unknownType(id.type, parts))
-    return c.json({ actor: `${id.type}/${id.key}`, owner: parts.node.id, viewHash })
+    const actor = `${id.type}/${id.key}`
+    const located = members.locate(actor)
+    if (!located.ok) return answerFailure(c, located)
+    return c.json({ actor, owner: located.owner, viewHash: located.viewHash })
   })
-  http.post('/v1/nodes/:id/drain', (c) => {
+  http.post('/v1/nodes/:id/drain', async (c) => {
     const id = c.req.param('id')
-    if (id !== parts.node.id) return answerFailure(c, fail('not_found', `there is no node '${id}'; this one is '${parts.node.id}'`))
-    parts.drain()
-    return c.json({ id, phase: parts.phase() }, 202)
+    const begun = await members.drain(id)
+    return begun.ok ? c.json({ id, phase: begun.phase }, 202) : answerFailure(c, begun)
+  })
+  http.get('/v1/nodes/:id/plan', async (c) => {
+    const planned = await members.plan(c.req.param('id'))
+    if (!planned.ok) return answerFailure(c, planned)
+    const { ok: _, ...shown } = planned
+    return c.json(shown)
+  })
+  http.post('/v1/nodes/:id/remove', (c) => {
+    const id = c.req.param('id')
+    const removed = members.remove(id)
+    return removed.ok ? c.json({ id, state: 'left' }) : answerFailure(c, removed)
   })
   actorRoutes(http, parts)
 

@@ -3,6 +3,7 @@
  * nothing on the hot path touches prom-client. Names: troupe_…, counters end in _total, units in the name.
  */
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
+import { figuresText, snake, type Figure, type Sample } from './figures.ts'
 import { LATENCY_BUCKETS, latencyBoundMs, type LatencyHistogram } from './latency.ts'
 import type { AdminParts } from './parts.ts'
 
@@ -24,7 +25,7 @@ export class Metrics {
   }
 
   async text(): Promise<string> {
-    const { engine, gateway, store, node, phase, latency } = this.#parts
+    const { engine, gateway, store, node, phase, latency, members } = this.#parts
     const { activations, pendingEvents, counters } = engine.stats()
     const sockets = gateway()
     const health = await store.health()
@@ -33,15 +34,18 @@ export class Metrics {
     this.#gauge('troupe_activations', 'Actors in memory.', activations)
     this.#gauge('troupe_pending_events', 'Events that wait for a turn or for the store.', pendingEvents)
     this.#gauge('troupe_sockets', 'Open client sockets.', sockets.sockets)
+    this.#gauge('troupe_unauthenticated_sockets', 'Of these, those that have not been let in yet.', sockets.unauthenticated)
     this.#gauge('troupe_store_ok', '1 when the store says that it is well.', health.ok ? 1 : 0)
     for (const [name, value] of Object.entries(counters)) {
+      if (name.startsWith('claims')) continue
       if (name === 'fenced') this.#counter('troupe_fenced_appends_total', 'Appends that lost their place to another owner.', value)
       else this.#counter(`troupe_${snake(name)}_total`, `Engine: ${name}.`, value)
     }
     for (const [name, value] of Object.entries(sockets.counters))
       this.#counter(`troupe_gateway_${snake(name)}_total`, `Gateway: ${name}.`, value)
     for (const [name, value] of Object.entries(health.counters)) this.#gauge(`troupe_store_${snake(name)}`, `Store: ${name}.`, value)
-    return (await this.#registry.metrics()) + latencyText(latency, node.id) + (await processMetrics())
+    const figures = [claims(counters), ...members.metrics()]
+    return (await this.#registry.metrics()) + figuresText(figures, node.id) + latencyText(latency, node.id) + (await processMetrics())
   }
 
   #gauge(name: string, help: string, value: number): void {
@@ -56,6 +60,16 @@ export class Metrics {
     counter.reset()
     counter.inc(value)
   }
+}
+
+/** H3: the engine counts each durable claim once, under its cause. */
+function claims(counters: Readonly<Record<string, number>>): Figure {
+  const samples: Sample[] = Object.entries(counters).flatMap(([name, value]) => {
+    const cause = /^claims([A-Z]\w*)$/.exec(name)?.[1]
+    return cause === undefined ? [] : [{ labels: { cause: snake(cause) }, value }]
+  })
+  const help = 'Times that this node took an actor over in its journal, by cause.'
+  return { kind: 'counter', name: 'troupe_claims_total', help, samples }
 }
 
 async function processMetrics(): Promise<string> {
@@ -79,12 +93,4 @@ function latencyText(latency: LatencyHistogram, node: string): string {
   lines.push(`${name}_bucket{${label},le="+Inf"} ${latency.count}`)
   lines.push(`${name}_sum{${label}} ${latency.sumMs / 1000}`, `${name}_count{${label}} ${latency.count}`)
   return `${lines.join('\n')}\n`
-}
-
-/** Names of counters come from code, not from callers; still only what Prometheus takes gets through. */
-function snake(name: string): string {
-  return name
-    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
-    .replace(/[^A-Za-z0-9_]/g, '_')
-    .toLowerCase()
 }

@@ -14,6 +14,7 @@ export function page(parts: AdminParts, stats: Stats, storeSummary: string): str
     ['actors in memory', stats.activations],
     ['events waiting', stats.pendingEvents],
     ['sockets', stats.sockets],
+    ['bytes in / out since start', `${stats.totals['gateway.bytesIn'] ?? 0} / ${stats.totals['gateway.bytesOut'] ?? 0}`],
     ['events since start', stats.totals['events'] ?? 0],
     ['send latency p50 / p99', `${milliseconds(stats.latency.p50Ms)} / ${milliseconds(stats.latency.p99Ms)}`],
     ['store', storeSummary],

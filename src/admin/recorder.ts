@@ -14,6 +14,7 @@ export interface Stats {
   readonly activations: number
   readonly pendingEvents: number
   readonly sockets: number
+  readonly unauthenticated: number
   /** Since the start. */
   readonly totals: Readonly<Record<string, number>>
   readonly latency: {
@@ -53,6 +54,7 @@ export class Recorder {
   stats(): Stats {
     const { engine, gateway, latency, node, phase, clock } = this.#parts
     const { activations, pendingEvents } = engine.stats()
+    const { sockets, unauthenticated } = gateway()
     return {
       node: node.id,
       startedAt: this.#startedAt,
@@ -60,7 +62,8 @@ export class Recorder {
       phase: phase(),
       activations,
       pendingEvents,
-      sockets: gateway().sockets,
+      sockets,
+      unauthenticated,
       totals: Object.fromEntries(this.#read()),
       latency: {
         count: latency.count,
@@ -78,7 +81,11 @@ export class Recorder {
   #tick(): void {
     const counters = this.#read()
     const moved = new Map<string, number>()
-    for (const [name, value] of counters) moved.set(name, value - (this.#counters.get(name) ?? 0))
+    for (const [name, value] of counters) {
+      const before = this.#counters.get(name) ?? 0
+      // Fewer than before: the engine is a new one (the node was declared dead and came back), and counts from nought.
+      moved.set(name, value < before ? value : value - before)
+    }
     const spread = new Float64Array(LATENCY_BUCKETS)
     const { counts } = this.#parts.latency
     for (let i = 0; i < LATENCY_BUCKETS; i++) spread[i] = (counts[i] as number) - (this.#latency[i] as number)
@@ -89,7 +96,7 @@ export class Recorder {
     this.#timer = this.#parts.clock.after(EVERY_MS, () => this.#tick())
   }
 
-  /** Engine counters by their names, the gateway's as `gateway.name`. */
+  /** Engine counters by their names, the gateway's as `gateway.name`: bytes are `gateway.bytesIn` and `gateway.bytesOut`. */
   #read(): Map<string, number> {
     const all = new Map(Object.entries(this.#parts.engine.stats().counters))
     for (const [name, value] of Object.entries(this.#parts.gateway().counters)) all.set(`gateway.${name}`, value)

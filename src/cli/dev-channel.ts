@@ -8,6 +8,12 @@ export type ToDevNode =
   | { readonly kind: 'drain' }
 
 export type FromDevNode =
-  | { readonly kind: 'ready'; readonly clientUrl: string; readonly adminUrl: string | null; readonly files: string | null }
+  | {
+      readonly kind: 'ready'
+      readonly clientUrl: string
+      readonly rpcAddress: string | null
+      readonly adminUrl: string | null
+      readonly files: string | null
+    }
   /** `app`: the module does not load; a change may mend it. `node`: a port, the store …: a change of the app will not. */
   | { readonly kind: 'failed'; readonly of: 'app' | 'node'; readonly message: string; readonly stack: string }

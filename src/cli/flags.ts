@@ -85,6 +85,16 @@ export function optionPair(text: string, before: Partial<Options> | undefined): 
   return all as Partial<Options>
 }
 
+/** `--label zone=a`, repeatable; `--label a=1,b=2` for TROUPE_LABEL. */
+export function labelPair(text: string, before: Readonly<Record<string, string>> | undefined): Readonly<Record<string, string>> {
+  const pairs = text.split(',').map((pair) => {
+    const match = /^\s*([A-Za-z][\w.-]{0,31})=([^\s=]{0,63})\s*$/.exec(pair)
+    if (match === null) throw new InvalidArgumentError(`'${pair}' is not NAME=VALUE, as in zone=a`)
+    return [match[1] as string, match[2] as string] as const
+  })
+  return { ...before, ...Object.fromEntries(pairs) }
+}
+
 export function optionNames(): string {
   return Object.keys(OPTIONS).join(', ')
 }

@@ -1,6 +1,7 @@
 /** The command line as a whole: commands, help, and how every outcome becomes an exit code (0 done, 1 failed, 2 asked wrongly). */
 import { Command, CommanderError } from 'commander'
 import { OptionError } from '../options.ts'
+import { clusterCommand } from './commands/cluster.ts'
 import { devCommand } from './commands/dev.ts'
 import { devNodeCommand } from './commands/dev-node.ts'
 import { doctorCommand } from './commands/doctor.ts'
@@ -11,8 +12,10 @@ import { loadCommand } from './commands/load.ts'
 import { locateCommand } from './commands/locate.ts'
 import { nodesCommand } from './commands/nodes.ts'
 import { queryCommand } from './commands/query.ts'
+import { removeCommand } from './commands/remove.ts'
 import { sendCommand } from './commands/send.ts'
 import { startCommand } from './commands/start.ts'
+import { storeCommand } from './commands/store.ts'
 import { tokenCommand } from './commands/token.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { versionCommand } from './commands/version.ts'
@@ -28,6 +31,7 @@ type AddCommand = (program: Command, terminal: Terminal) => void
 const COMMANDS: readonly AddCommand[] = [
   devCommand,
   startCommand,
+  clusterCommand,
   sendCommand,
   queryCommand,
   watchCommand,
@@ -36,7 +40,9 @@ const COMMANDS: readonly AddCommand[] = [
   nodesCommand,
   locateCommand,
   drainCommand,
+  removeCommand,
   verifyCommand,
+  storeCommand,
   loadCommand,
   tokenCommand,
   doctorCommand,
@@ -68,6 +74,7 @@ export function buildProgram(terminal: Terminal): Command {
       'after',
       `${example(`
         troupe dev app.ts                                     run an app, reload on change
+        troupe cluster app.ts --nodes 3                       the same on three nodes of this machine
         troupe send user/alice note.added '{"text":"hi"}'     send an event to an actor
         troupe watch user/alice summary                       follow a topic`)}
 Each command explains itself: troupe COMMAND --help. Flags win over TROUPE_* variables, those over troupe.config.json.

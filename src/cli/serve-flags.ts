@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import type { NodeConfig } from '../node.ts'
 import { parseAddress } from '../node/address.ts'
 import type { LogLevel } from '../node/pino-log.ts'
+import { isStoreUrl, shownStore, STORE_FORMS } from '../node/store-url.ts'
 import type { Options } from '../options.ts'
 import { lineOf, misused } from './failure.ts'
 import { common, flag, optionNames, optionPair } from './flags.ts'
@@ -34,7 +35,12 @@ export function serving(command: Command): Command {
       flag('--admin-token <token>', 'asked of everybody on the admin port (better as TROUPE_ADMIN_TOKEN or from a file: flags show in ps)'),
     )
     .addOption(flag('--admin-token-file <file>', 'the same, read from a file'))
-    .addOption(flag('--store <where>', 'sqlite:DIR (several processes of one machine may share it) or memory:').default('sqlite:.troupe'))
+    .addOption(
+      flag(
+        '--store <where>',
+        'sqlite:DIR (several processes of one machine may share it), mongodb://… (several machines; with a password better as TROUPE_STORE: flags show in ps) or memory:',
+      ).default('sqlite:.troupe'),
+    )
     .addOption(flag('--tls-cert <file>', 'PEM certificate chain: the client port then speaks https and wss'))
     .addOption(flag('--tls-key <file>', 'PEM private key of that certificate'))
     .addOption(
@@ -46,17 +52,14 @@ export function serving(command: Command): Command {
 export const OPTION_HELP: string = `\nNames for --option: ${optionNames()}.`
 
 /** The part of a NodeConfig that flags decide; plain data, so that `dev` can hand it to its child. */
-export type ServeConfig = Pick<NodeConfig, 'node' | 'listen' | 'adminListen' | 'adminToken' | 'store' | 'tls' | 'options'>
+export type ServeConfig = Pick<NodeConfig, 'node' | 'listen' | 'rpcListen' | 'adminListen' | 'adminToken' | 'store' | 'tls' | 'options'>
 
 export function serveConfig(flags: ServeFlags): ServeConfig {
   checkAddress('--listen', flags.listen)
   if (flags.adminListen !== 'none') checkAddress('--admin-listen', flags.adminListen)
   if (!/^[a-z0-9][a-z0-9_.-]{0,62}$/i.test(flags.node)) throw misused('--node: a name is up to 63 letters, digits, _ . or -')
   if ((flags.tlsCert === undefined) !== (flags.tlsKey === undefined)) throw misused('--tls-cert and --tls-key go together')
-  if (!/^(sqlite:.+|memory:)$/.test(flags.store))
-    throw misused(
-      `--store: '${flags.store}' is not sqlite:DIR or memory: (mongodb:// comes with clusters of several machines, not in this version)`,
-    )
+  if (!isStoreUrl(flags.store)) throw misused(`--store: '${shownStore(flags.store)}' is not ${STORE_FORMS}`)
   const adminToken = flags.adminTokenFile === undefined ? flags.adminToken : secretFrom('--admin-token-file', flags.adminTokenFile)
   const { node, listen, store, tlsCert, tlsKey, option } = flags
   return {

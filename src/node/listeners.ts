@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { createServer as createHttpServer, type Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Server as Listener } from 'node:net'
 import type { Clock, Timer } from '../base/clock.ts'
 import { authority, type Address } from './address.ts'
 import { StartError } from './start-error.ts'
@@ -24,7 +24,8 @@ export function clientServer(tls: TlsFiles | undefined): Server {
   }
 }
 
-function pem(what: string, given: string): string {
+/** PEM text as given, or read from the path given. */
+export function pem(what: string, given: string): string {
   if (given.includes('-----BEGIN')) return given
   try {
     return readFileSync(given, 'utf8')
@@ -33,15 +34,21 @@ function pem(what: string, given: string): string {
   }
 }
 
-/** Binds and returns `host:port` as bound. `option` is the name of what chose the address, for the message. */
-export async function listen(server: Server, at: Address, what: string, option: string): Promise<string> {
+/**
+ * Binds and returns `host:port` as bound. `option` is the name of what chose the address, for the message. With `shared` several processes may
+ * have the port; the kernel deals connections out among them (SO_REUSEPORT).
+ */
+export async function listen(server: Listener, at: Address, what: string, option: string, shared = false): Promise<string> {
   await new Promise<void>((resolve, reject) => {
     const failed = (error: NodeJS.ErrnoException): void => reject(new StartError(bindFailure(error, at, what, option)))
     server.once('error', failed)
-    server.listen({ port: at.port, ...(at.host === '' ? {} : { host: at.host }), backlog: 4096 }, () => {
-      server.off('error', failed)
-      resolve()
-    })
+    server.listen(
+      { port: at.port, ...(at.host === '' ? {} : { host: at.host }), backlog: 4096, ...(shared && { reusePort: true }) },
+      () => {
+        server.off('error', failed)
+        resolve()
+      },
+    )
   })
   const bound = server.address() as AddressInfo
   return authority(bound.address === '::' && at.host === '' ? '0.0.0.0' : bound.address, bound.port)

@@ -5,8 +5,11 @@ import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { NodeConfig } from '../node.ts'
 import { OptionError, resolveOptions, type Options } from '../options.ts'
+import type { App } from '../actors/define.ts'
+import type { Role } from '../cluster/member.ts'
 import type { Store } from '../store/store.ts'
-import { isLoopback, parseAddress, type Address } from './address.ts'
+import { readSecrets } from '../transport/security.ts'
+import { authority, isLoopback, parseAddress, type Address } from './address.ts'
 import type { TlsFiles } from './listeners.ts'
 import { pinoLog } from './pino-log.ts'
 
@@ -23,6 +26,24 @@ export interface Settings {
   readonly log: Log
   readonly clock: Clock
   readonly tls: TlsFiles | undefined
+  /** Of a client port that several processes share. */
+  readonly sharedListen: boolean
+  readonly app: App
+  readonly cluster: string
+  readonly rpcListen: Address | null
+  readonly rpcTls: RpcTlsFiles | null
+  readonly advertise: Address | null
+  /** HOST:PORT each. */
+  readonly join: readonly string[]
+  readonly secrets: readonly Uint8Array[]
+  readonly roles: readonly Role[]
+  readonly weight: number
+  readonly labels: Readonly<Record<string, string>>
+}
+
+export interface RpcTlsFiles extends TlsFiles {
+  /** The authority of the nodes' and services' certificates. */
+  readonly ca?: string
 }
 
 const KNOWN = [
@@ -38,6 +59,16 @@ const KNOWN = [
   'options',
   'log',
   'tls',
+  'sharedListen',
+  'cluster',
+  'rpcListen',
+  'rpcTls',
+  'advertise',
+  'join',
+  'secret',
+  'roles',
+  'weight',
+  'labels',
 ] as const
 
 /** Throws OptionError, naming what is wrong. */
@@ -58,7 +89,33 @@ export function settingsOf(config: NodeConfig): Settings {
       `the admin port on ${adminListen.host === '' ? 'every address' : adminListen.host} is open to others and needs a token: TROUPE_ADMIN_TOKEN, --admin-token-file, or adminToken`,
     )
   const { files } = config.app
+  const join = (config.join ?? []).map((seed) => {
+    const { host, port } = address('join', seed)
+    if (port === 0 || host === '') throw new OptionError(`join: '${seed}' must name a host and a port`)
+    return authority(host, port)
+  })
+  if (join.length > 0 && (config.rpcListen ?? null) === null)
+    throw new OptionError('join needs rpcListen: other nodes must reach this one too')
+  const roles = config.roles ?? ['gateway', 'actors']
+  if (roles.length === 0 || roles.some((role) => role !== 'gateway' && role !== 'actors'))
+    throw new OptionError("roles: some of 'gateway' and 'actors'")
+  const weight = config.weight ?? 1
+  if (!Number.isInteger(weight) || weight < 1 || weight > 16) throw new OptionError('weight: a whole number from 1 to 16')
+  const cluster = config.cluster ?? 'troupe'
+  if (!/^[a-z0-9][a-z0-9_.-]{0,62}$/i.test(cluster))
+    throw new OptionError(`cluster '${cluster}': a name is up to 63 letters, digits, _ . or -`)
   return {
+    app: config.app,
+    cluster,
+    rpcListen: config.rpcListen === undefined || config.rpcListen === null ? null : address('rpcListen', config.rpcListen),
+    rpcTls: config.rpcTls ?? null,
+    advertise: config.advertise === undefined ? null : address('advertise', config.advertise),
+    join,
+    secrets: config.secret === undefined ? [] : readSecrets(config.secret, 'secret'),
+    roles,
+    weight,
+    labels: config.labels ?? {},
+    sharedListen: config.sharedListen ?? false,
     node,
     listen: address('listen', config.listen ?? '127.0.0.1:7000'),
     adminListen,

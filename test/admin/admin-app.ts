@@ -9,6 +9,8 @@ import { silentLog } from '../../src/base/log.ts'
 import { seeded } from '../../src/base/random.ts'
 import { systemClock } from '../../src/base/system.ts'
 import { resolveOptions } from '../../src/options.ts'
+import { OwnFigures } from '../../src/node/own-figures.ts'
+import { SingleAdmin } from '../../src/node/single-admin.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { StoreHealth } from '../../src/store/store.ts'
 
@@ -64,17 +66,26 @@ export function adminUnderTest(token: string | null = null): AdminUnderTest {
   })
   engine.start()
   const latency = new LatencyHistogram()
+  const phase = (): Phase => test.phase
+  const figures = new OwnFigures({ clock: systemClock, phase, engine: () => engine, sockets: () => 2 })
+  const own = { id: 'node-1', generation: 3, address: 'ws://127.0.0.1:7000', types: ['user'], version: '0.0.0' }
+  const members = new SingleAdmin({
+    shown: () => ({ ...own, client: own.address, admin: null, roles: ['gateway', 'actors'], labels: {}, weight: 1 }),
+    engine: () => engine,
+    figures,
+    drain: () => void test.drained++,
+  })
   const admin = createAdmin({
-    node: { id: 'node-1', generation: 3, address: 'ws://127.0.0.1:7000', types: ['user'], version: '0.0.0' },
-    phase: () => test.phase,
+    node: own,
+    phase,
     engine,
+    members,
     calls: metered(engine, systemClock, latency),
-    gateway: () => ({ sockets: 2, counters: { connected: 5, noPong: 1 } }),
+    gateway: () => ({ sockets: 2, unauthenticated: 1, counters: { connected: 5, noPong: 1 } }),
     store: { health: async () => test.storeHealth ?? store.health() },
     latency,
     options,
     clock: systemClock,
-    drain: () => void test.drained++,
     token,
   })
   const ask = async (path: string, init: RequestInit): Promise<Response> => admin.http.request(`http://localhost:7200${path}`, init)
@@ -93,6 +104,7 @@ export function adminUnderTest(token: string | null = null): AdminUnderTest {
       }),
     close: async () => {
       admin.stop()
+      figures.stop()
       await engine.drain()
       await store.close()
     },

@@ -162,6 +162,8 @@ describe('figures', () => {
     expect(text).toContain('troupe_up{node="node-1"} 1')
     expect(text).toContain('troupe_events_total{node="node-1"} 1')
     expect(text).toContain('troupe_fenced_appends_total{node="node-1"} 0')
+    expect(text).toContain('troupe_claims_total{node="node-1",cause="first"} 1')
+    expect(text).toContain('troupe_claims_total{node="node-1",cause="taken_over"} 0')
     expect(text).toContain('troupe_gateway_no_pong_total{node="node-1"} 1')
     expect(text).toContain('troupe_sockets{node="node-1"} 2')
     expect(text).toContain('troupe_send_seconds_count{node="node-1"} 1')
@@ -199,6 +201,7 @@ describe('figures', () => {
 
   test('/v1/nodes and /v1/locate name this node', async () => {
     expect(await (await t.get('/v1/nodes')).json()).toEqual({
+      node: 'node-1',
       nodes: [
         {
           id: 'node-1',
@@ -206,11 +209,16 @@ describe('figures', () => {
           state: 'alive',
           phase: 'serving',
           address: 'ws://127.0.0.1:7000',
+          client: 'ws://127.0.0.1:7000',
+          admin: null,
           roles: ['gateway', 'actors'],
           types: ['user'],
           version: '0.0.0',
+          labels: {},
+          weight: 1,
           actors: 0,
           sockets: 2,
+          eventsPerSecond: 0,
         },
       ],
     })
@@ -238,6 +246,20 @@ describe('steering', () => {
     expect(t.drained).toBe(0)
     expect((await t.post('/v1/nodes/node-1/drain', {})).status).toBe(202)
     expect(t.drained).toBe(1)
+  })
+
+  test('a plan for the only node says that nobody else could have its actors', async () => {
+    await t.post('/v1/actors/user/alice/events', note('hi'))
+    expect(await (await t.get('/v1/nodes/node-1/plan')).json()).toEqual({ node: 'node-1', moves: {}, unplaced: 1, sockets: 2 })
+    expect((await t.get('/v1/nodes/other/plan')).status).toBe(404)
+    expect(t.drained).toBe(0)
+  })
+
+  test('the node that answers is not removed but drained', async () => {
+    const refused = await t.post('/v1/nodes/node-1/remove', {})
+    expect(refused.status).toBe(409)
+    expect(await refused.json()).toMatchObject({ error: { code: 'refused', reason: 'alive', message: expect.stringContaining('drain') } })
+    expect((await t.post('/v1/nodes/other/remove', {})).status).toBe(404)
   })
 
   test('a foreign page cannot drain', async () => {

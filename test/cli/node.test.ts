@@ -34,7 +34,12 @@ describe('a running node', () => {
   })
 
   test('prints a line for each listener, then ready; logs are JSON on standard error', () => {
-    expect(node.running.out).toEqual([expect.stringMatching(/^client ws:/), expect.stringMatching(/^admin http:/), 'ready'])
+    expect(node.running.out).toEqual([
+      expect.stringMatching(/^client ws:/),
+      expect.stringMatching(/^rpc 127/),
+      expect.stringMatching(/^admin http:/),
+      'ready',
+    ])
     for (const line of node.running.err) expect(JSON.parse(line)).toMatchObject({ node: 'node-1', msg: expect.any(String) as string })
   })
 
@@ -102,7 +107,7 @@ describe('a running node', () => {
       [client('send', 'user/alice', 'note.added', '{"text":"x"}', '--token', 'dev:bob'), /^troupe: denied: .*as the operator/],
       [client('send', 'user/alice', 'note.added', '{"text":"x"}', '--token', 'nonsense'), /^troupe: unauthenticated: .*--token/],
       [admin('inspect', 'user/nobody'), /^troupe: not_found: user\/nobody has no journal/],
-      [admin('drain', 'other'), /^troupe: not_found: there is no node 'other'; this one is 'node-1'/],
+      [admin('drain', 'other'), /^troupe: not_found: there is no node 'other'; this cluster has node-1/],
     ]
     for (const [running, message] of cases)
       expect(await running).toMatchObject({ code: 1, out: '', err: expect.stringMatching(message) as string })

@@ -154,4 +154,4 @@ export async function serving(running: Running): Promise<Node> {
   return { running, client: (client as string).replace(/^ws/, 'http'), admin: admin as string }
 }
 
-export const ANY_PORTS: readonly string[] = ['--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0']
+export const ANY_PORTS: readonly string[] = ['listen', 'rpc-listen', 'admin-listen'].flatMap((flag) => [`--${flag}`, '127.0.0.1:0'])

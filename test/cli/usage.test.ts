@@ -15,7 +15,9 @@ describe('help', () => {
   test('lists every command of the contract that this version has', async () => {
     const { code, out } = await troupe(['--help'])
     expect(code).toBe(0)
-    for (const name of 'dev start send query watch inspect history nodes locate drain verify load token doctor version'.split(' '))
+    for (const name of 'dev start cluster send query watch inspect history nodes locate drain remove verify load token doctor version'.split(
+      ' ',
+    ))
       expect(out).toMatch(new RegExp(`^  ${name} `, 'm'))
     expect(out).not.toContain('dev-node')
   })
@@ -55,11 +57,17 @@ describe('wrong use ends with 2 and one line', () => {
     [['send', 'user/alice', 'x', '--timeout', 'soon'], /'soon' is not a time/],
     [['start', 'app.ts', '--listen', '::1:7000'], /an IPv6 address goes into brackets/],
     [['start', 'app.ts', '--listen', 'localhost'], /is not HOST:PORT/],
-    [['start', 'app.ts', '--store', 'mongodb://x'], /--store.*sqlite:DIR/],
+    [['start', 'app.ts', '--store', 'mysql://user:secret@x'], /--store: 'mysql:\/\/…@x' is not sqlite:DIR, mongodb:/],
     [['start', 'app.ts', '--option', 'idelMs=5'], /there is no option 'idelMs'/],
     [['start', 'app.ts', '--option', 'idleMs=1'], /idleMs must be a whole number from 100/],
-    [['start', 'app.ts', '--join', '10.0.0.1:7100'], /--join: this version runs single nodes/],
-    [['start', 'app.ts', '--workers', '2'], /--workers/],
+    [['start', 'app.ts', '--join', '10.0.0.1:7100', '--rpc-listen', 'none'], /--join needs --rpc-listen/],
+    [['start', 'app.ts', '--join', 'nowhere'], /--join: /],
+    [['start', 'app.ts', '--workers', '2', '--store', 'memory:'], /--workers: the workers share their store/],
+    [['start', 'app.ts', '--workers', '2', '--listen', '127.0.0.1:0'], /--workers: --listen needs a port that all can share/],
+    [['start', 'app.ts', '--roles', 'actors,cooks'], /--roles: 'cooks' is neither gateway nor actors/],
+    [['cluster', 'app.ts', '--store', 'memory:'], /--store: the nodes of a cluster share their store/],
+    [['cluster', 'app.ts', '--nodes', '0'], /--nodes.*whole number from 1/],
+    [['nodes', '--watch', 'often'], /'often' is not a time/],
     [['start', 'app.ts', '--tls-cert', 'a.pem'], /--tls-cert and --tls-key go together/],
     [['verify'], /name one actor.*or give --all/],
     [['verify', 'user/alice', '--all'], /name one actor.*or give --all/],

@@ -35,7 +35,7 @@ async function start(more: Partial<NodeConfig> = {}): Promise<RunningNode> {
   return node
 }
 
-const http = (node: RunningNode): string => node.clientUrl.replace('ws', 'http')
+const http = (node: RunningNode): string => (node.clientUrl as string).replace('ws', 'http')
 const send = (node: RunningNode, text: string): Promise<unknown> =>
   new Promise((resolve) => node.calls.send({ actor: 'user/alice', type: 'note.added', data: { text }, sender: 'test' }, resolve))
 const fixture = (name: string): string => fileURLToPath(new URL(`../cli/fixtures/${name}`, import.meta.url))
@@ -69,7 +69,7 @@ describe('a life', () => {
       const twice = [node.drain(), node.drain()]
       expect(twice[0]).toBe(twice[1])
       await Promise.all([...twice, node.closed])
-      expect([await listens(node.clientUrl), await listens(node.adminUrl as string)]).toEqual([false, false])
+      expect([await listens(node.clientUrl as string), await listens(node.adminUrl as string)]).toEqual([false, false])
       expect(lines).toEqual(['serves', 'drains', expect.any(String), 'has drained'])
 
       const next = await start({ store: `sqlite:${dir}` })
@@ -106,12 +106,12 @@ describe('a life', () => {
 
   test('stop ends it at once, also in the middle of a drain', async () => {
     const node = await start({ options: { drainSpreadMs: 3_600_000 } })
-    const socket = new WebSocket(`${node.clientUrl}/v1/ws`)
+    const socket = new WebSocket(`${node.clientUrl as string}/v1/ws`)
     await new Promise((resolve) => socket.addEventListener('open', resolve))
     void node.drain()
     await node.stop()
     await node.closed
-    expect(await listens(node.clientUrl)).toBe(false)
+    expect(await listens(node.clientUrl as string)).toBe(false)
   })
 
   test('POST /v1/nodes/{id}/drain on the admin port does the same', async () => {
@@ -119,7 +119,7 @@ describe('a life', () => {
     const answer = await fetch(`${node.adminUrl}/v1/nodes/${node.id}/drain`, { method: 'POST' })
     expect(answer.status).toBe(202)
     await node.closed
-    expect(await listens(node.clientUrl)).toBe(false)
+    expect(await listens(node.clientUrl as string)).toBe(false)
   })
 
   test('nodes of one store share the keys that the first made (D10)', async () => {
@@ -146,9 +146,11 @@ describe('listeners', () => {
     const pems = { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }
     for (const tls of [{ cert, key }, pems]) {
       const node = await start({ tls, adminListen: null })
-      expect(node.clientUrl).toMatch(/^wss:\/\/127\.0\.0\.1:\d+$/)
+      expect(node.clientUrl as string).toMatch(/^wss:\/\/127\.0\.0\.1:\d+$/)
       const status = await new Promise((resolve, reject) => {
-        request(`${node.clientUrl.replace('wss', 'https')}/v1/nothing`, { ca: pems.cert }, (response) => resolve(response.statusCode))
+        request(`${(node.clientUrl as string).replace('wss', 'https')}/v1/nothing`, { ca: pems.cert }, (response) =>
+          resolve(response.statusCode),
+        )
           .on('error', reject)
           .end()
       })
@@ -158,7 +160,7 @@ describe('listeners', () => {
 
   test('IPv6, in brackets', async () => {
     const node = await start({ listen: '[::1]:0', adminListen: null })
-    expect(node.clientUrl).toMatch(/^ws:\/\/\[::1\]:\d+$/)
+    expect(node.clientUrl as string).toMatch(/^ws:\/\/\[::1\]:\d+$/)
     expect(node.adminUrl).toBeNull()
     expect((await fetch(`${http(node)}/v1/nothing`)).status).toBe(404)
   })
@@ -187,7 +189,7 @@ describe('settings are checked before anything is opened', () => {
     ['no app', { app: {} }, /app must be what app\(/],
     ['an admin port for others without a token', { adminListen: '0.0.0.0:0' }, /needs a token/],
     ['an admin token that can be guessed', { adminToken: 'short' }, /adminToken must be 8/],
-    ['an unknown store', { store: 'redis://x' }, /is not sqlite:DIR or memory:/],
+    ['an unknown store', { store: 'redis://x' }, /is not sqlite:DIR, mongodb/],
   ])('%s', async (_, more, message) => {
     await expect(start(more)).rejects.toThrow(message)
   })

@@ -45,7 +45,8 @@ async function devNode(terminal: Terminal): Promise<void> {
     if (drains > 0) void node.drain()
     tell({
       kind: 'ready',
-      clientUrl: node.clientUrl,
+      clientUrl: node.clientUrl ?? '',
+      rpcAddress: node.rpcAddress,
       adminUrl: node.adminUrl,
       files: app.files === undefined ? null : resolve(dir, app.files),
     })

@@ -14,8 +14,8 @@ import { systemClock } from '../../base/system.ts'
 import { appPath } from '../app-module.ts'
 import type { FromDevNode, ToDevNode } from '../dev-channel.ts'
 import { failed } from '../failure.ts'
-import { example } from '../flags.ts'
-import { OPTION_HELP, serveConfig, serving, type ServeConfig, type ServeFlags } from '../serve-flags.ts'
+import { example, flag } from '../flags.ts'
+import { checkAddress, OPTION_HELP, serveConfig, serving, type ServeConfig, type ServeFlags } from '../serve-flags.ts'
 import { onSignals } from '../signals.ts'
 import { watchSources } from '../source-watch.ts'
 import type { Terminal } from '../terminal.ts'
@@ -24,6 +24,7 @@ const MAIN = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../main.ts
 
 export function devCommand(program: Command, terminal: Terminal): void {
   serving(program.command('dev').argument('<app>', 'the app module, TypeScript or JavaScript'))
+    .addOption(flag('--rpc-listen <host:port>', 'port for services (gRPC); none = without').default('127.0.0.1:7100'))
     .summary('run an app on this machine and reload it on change')
     .description(
       `Runs an app on this machine: one node, its store in .troupe/, reloaded whenever a source below the app's folder is saved; state stays.
@@ -38,8 +39,10 @@ Prints a line for each port, then 'ready'.`,
         troupe dev app.ts --store memory:                  forget everything at the end
         troupe dev app.ts --option idleMs=5000`)}${OPTION_HELP}`,
     )
-    .action(async (app: string, flags: ServeFlags & { readonly verbose?: true }) => {
-      const given = serveConfig(flags)
+    .action(async (app: string, flags: ServeFlags & { readonly rpcListen: string; readonly verbose?: true }) => {
+      const { rpcListen } = flags
+      if (rpcListen !== 'none') checkAddress('--rpc-listen', rpcListen)
+      const given: ServeConfig = { ...serveConfig(flags), rpcListen: rpcListen === 'none' ? null : rpcListen }
       // A reload need not go gently: clients come back by themselves.
       const config = { ...given, options: { drainSpreadMs: 0, ...given.options } }
       const path = appPath(app)
@@ -111,12 +114,14 @@ class DevSession {
     this.#terminal.err(`troupe: the node ${how}; waiting for a change`)
   }
 
-  #ready({ clientUrl, adminUrl }: Extract<FromDevNode, { kind: 'ready' }>, ms: number): void {
+  #ready({ clientUrl, rpcAddress, adminUrl }: Extract<FromDevNode, { kind: 'ready' }>, ms: number): void {
     this.#lives += 1
     if (this.#lives === 1) {
       this.#terminal.out(`client ${clientUrl}`)
+      if (rpcAddress !== null) this.#terminal.out(`rpc ${rpcAddress}`)
       if (adminUrl !== null) this.#terminal.out(`admin ${adminUrl}`)
-      this.#config = { ...this.#config, listen: new URL(clientUrl).host, adminListen: adminUrl === null ? null : new URL(adminUrl).host }
+      const adminListen = adminUrl === null ? null : new URL(adminUrl).host
+      this.#config = { ...this.#config, listen: new URL(clientUrl).host, rpcListen: rpcAddress, adminListen }
     }
     this.#terminal.out('ready')
     if (this.#terminal.interactive)

@@ -2,6 +2,7 @@
 import { styleText } from 'node:util'
 import type { Command } from 'commander'
 import { systemClock } from '../../base/system.ts'
+import { isMongodb } from '../../node/store-url.ts'
 import type { Finding } from '../doctor/finding.ts'
 import { clocks, kernel, memory, nodeVersion, openFiles, readText } from '../doctor/machine.ts'
 import { portFree } from '../doctor/ports.ts'
@@ -38,7 +39,7 @@ export function doctorCommand(program: Command, terminal: Terminal): void {
     .addHelpText(
       'after',
       example(
-        'troupe doctor\ntroupe doctor --store sqlite:/var/lib/troupe --tls-cert chain.pem --tls-key key.pem\ntroupe doctor --config /etc/troupe.json --json',
+        'troupe doctor\ntroupe doctor --store sqlite:/var/lib/troupe\ntroupe doctor --store mongodb://db1,db2,db3/troupe?replicaSet=rs0 --tls-cert chain.pem --tls-key key.pem\ntroupe doctor --config /etc/troupe.json --json',
       ),
     )
     .action(async (flags: DoctorFlags) => {
@@ -59,10 +60,16 @@ async function examine(flags: DoctorFlags): Promise<Finding[]> {
     ...kernel(readText),
     await portFree('client', listen, '--listen'),
     ...(adminListen === 'none' ? [] : [await portFree('admin', adminListen, '--admin-listen')]),
-    ...storeChecks(store),
+    ...(isMongodb(store) ? await mongodbFindings(store) : storeChecks(store)),
     await clocks(systemClock, CLOCK_MS),
     ...tlsChecks(tlsCert, tlsKey, systemClock.now()),
   ]
+}
+
+/** Loaded only when it is asked for: the driver is large. */
+async function mongodbFindings(store: string): Promise<Finding[]> {
+  const { mongodbChecks } = await import('../doctor/mongodb.ts')
+  return mongodbChecks(store, systemClock)
 }
 
 const COLOUR = { ok: 'green', warn: 'yellow', fail: 'red' } as const

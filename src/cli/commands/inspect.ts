@@ -1,6 +1,6 @@
 /** `inspect`: what a node knows about one actor. */
 import type { Command } from 'commander'
-import type { Inspection } from '../../actors/engine.ts'
+import type { Inspected } from '../../admin/parts.ts'
 import { actorArgument, example, flag, talking, type TalkFlags } from '../flags.ts'
 import { actorPath, adminTarget, getJson } from '../node-api.ts'
 import { table } from '../table.ts'
@@ -10,7 +10,9 @@ export function inspectCommand(program: Command, terminal: Terminal): void {
   talking(program.command('inspect').argument('<actor>', 'type/key, as in user/alice'))
     .addOption(flag('--json', 'print all of it as JSON'))
     .summary('show state, offset, epoch, subscribers, timers of an actor')
-    .description('Shows an actor as its node sees it: state, offset, epoch, subscribers, timers, undelivered sends. Asks the admin port.')
+    .description(
+      'Shows an actor as its owner sees it: state, offset, epoch, subscribers, timers, undelivered sends. Asks the admin port of any node.',
+    )
     .addHelpText(
       'after',
       example(`
@@ -20,7 +22,7 @@ export function inspectCommand(program: Command, terminal: Terminal): void {
     )
     .action(async (actor: string, flags: TalkFlags & { readonly json?: true }) => {
       const id = actorArgument(actor)
-      const found = (await getJson(adminTarget(flags), actorPath(id))) as Inspection
+      const found = (await getJson(adminTarget(flags), actorPath(id))) as Inspected
       if (flags.json) return terminal.out(JSON.stringify(found))
       const { state, timers, effects, ...plain } = found
       for (const line of table(Object.entries(plain).map(([name, value]) => [name, String(value)]))) terminal.out(line)

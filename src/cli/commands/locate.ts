@@ -8,7 +8,7 @@ export function locateCommand(program: Command, terminal: Terminal): void {
   talking(program.command('locate').argument('<actor>', 'type/key, as in user/alice'))
     .addOption(flag('--json', 'print {"actor":…,"owner":…,"viewHash":…}'))
     .summary('tell which node owns an actor')
-    .description('Tells which node owns an actor, by the view of the node that is asked. Asks the admin port.')
+    .description('Tells which node owns an actor, by the view of the node that is asked. Asks the admin port of any node.')
     .addHelpText('after', example('troupe locate user/alice'))
     .action(async (actor: string, flags: TalkFlags & { readonly json?: true }) => {
       const { type, key } = actorArgument(actor)

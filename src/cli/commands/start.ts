@@ -1,9 +1,11 @@
 /** `start`: one production node, in this process. */
 import type { Command } from 'commander'
-import type { RunningNode } from '../../node.ts'
+import type { Role } from '../../cluster/member.ts'
+import type { NodeConfig, RunningNode } from '../../node.ts'
 import { appPath, loadApp } from '../app-module.ts'
 import { failed, lineOf, misused } from '../failure.ts'
-import { example, flag, whole } from '../flags.ts'
+import { startWorkers } from '../cluster/workers.ts'
+import { example, flag, labelPair, whole } from '../flags.ts'
 import { logFor } from '../pretty-log.ts'
 import { checkAddress, OPTION_HELP, secretFrom, serveConfig, serving, type ServeFlags } from '../serve-flags.ts'
 import { onSignals } from '../signals.ts'
@@ -11,30 +13,48 @@ import type { Terminal } from '../terminal.ts'
 
 interface StartFlags extends ServeFlags {
   readonly insecure?: true
-  readonly cluster?: string
-  readonly rpcListen?: string
+  readonly cluster: string
+  readonly rpcListen: string
   readonly advertise?: string
   readonly join?: string
   readonly secretFile?: string
-  readonly roles?: string
+  readonly rpcTlsCert?: string
+  readonly rpcTlsKey?: string
+  readonly rpcTlsCa?: string
+  readonly roles: string
+  readonly weight: number
+  readonly label?: Readonly<Record<string, string>>
   readonly workers: number
+  readonly sharedListen?: true
 }
 
 export function startCommand(program: Command, terminal: Terminal): void {
   serving(program.command('start').argument('<app>', 'the app module, TypeScript or JavaScript'))
     .addOption(flag('--insecure', 'accept dev:NAME tokens and ?as=NAME: anybody can be anybody. For trials behind closed doors'))
-    .addOption(flag('--cluster <name>', 'name of the cluster (clusters come in a later version; noted, without effect)'))
-    .addOption(flag('--rpc-listen <host:port>', 'port for gRPC and other nodes (later; noted, without effect)'))
-    .addOption(flag('--advertise <host:port>', 'address under which others reach this node (later; noted, without effect)'))
+    .addOption(flag('--cluster <name>', 'name of the cluster; nodes of another are refused').default('troupe'))
     .addOption(
       flag(
-        '--join <host:port,...>',
-        'nodes of the cluster to join (later; refused for now: nodes that do not see each other would each serve alone)',
-      ),
+        '--rpc-listen <host:port>',
+        'port for services (gRPC) and other nodes; none = without; beyond loopback with --secret-file or --rpc-tls-*',
+      ).default('127.0.0.1:7100'),
     )
-    .addOption(flag('--secret-file <file>', 'secret that the nodes of a cluster share (later; noted, without effect)'))
-    .addOption(flag('--roles <roles>', 'gateway,actors (later; only both together for now)'))
-    .addOption(flag('--workers <n>', 'processes behind the client port (later; 1 for now)').argParser(whole(1, 1024)).default(1))
+    .addOption(flag('--advertise <host:port>', 'where other nodes reach the rpc port, if not as it is bound'))
+    .addOption(
+      flag('--join <host:port,...>', 'rpc addresses of nodes to join; with nobody there it serves alone after 3 s and keeps asking'),
+    )
+    .addOption(flag('--secret-file <file>', 'secret that all nodes of the cluster share; a line each, the first is shown, all are taken'))
+    .addOption(flag('--rpc-tls-cert <file>', 'PEM certificate chain of the rpc port'))
+    .addOption(flag('--rpc-tls-key <file>', 'PEM private key of that certificate'))
+    .addOption(flag('--rpc-tls-ca <file>', 'PEM authority of the certificates that nodes and services show'))
+    .addOption(flag('--roles <roles>', 'gateway, actors, or both: who holds sockets, who owns actors').default('gateway,actors'))
+    .addOption(flag('--weight <n>', 'share of the actors, 1 to 16').argParser(whole(1, 16)).default(1))
+    .addOption(flag('--label <name=value>', "shown by 'troupe nodes', repeatable").argParser(labelPair))
+    .addOption(
+      flag('--workers <n>', 'node processes behind the client port, NAME-1, NAME-2 …; rpc and admin ports 10 above each other')
+        .argParser(whole(1, 64))
+        .default(1),
+    )
+    .addOption(flag('--shared-listen', 'the client port is shared with other processes').hideHelp())
     .summary('run an app in production')
     .description(
       `Runs one production node. The app must say who may connect (authenticate). Logs JSON lines on standard error, readable ones on a terminal.
@@ -47,17 +67,21 @@ moved, exit 0. A second signal stops at once; what was acknowledged is kept even
         troupe start app.ts --listen 0.0.0.0:7000 --store sqlite:/var/lib/troupe
         troupe start app.ts --tls-cert chain.pem --tls-key key.pem --listen 0.0.0.0:443
         TROUPE_ADMIN_TOKEN=… troupe start app.ts --admin-listen 0.0.0.0:7200
+        troupe start app.ts --node b --rpc-listen 10.0.0.8:7100 --join 10.0.0.7:7100 --secret-file /etc/troupe/secret
+        troupe start app.ts --workers 4
         troupe start app.ts --config /etc/troupe.json          {"listen": "0.0.0.0:7000", "option": {"idleMs": 30000}}`)}${OPTION_HELP}`,
     )
     .action((app: string, flags: StartFlags) => start(app, flags, terminal))
 }
 
 async function start(given: string, flags: StartFlags, terminal: Terminal): Promise<void> {
-  const config = serveConfig(flags)
-  const notes = laterFlags(flags)
+  if (flags.workers > 1) return startWorkers(flags, terminal)
+  const config = { ...serveConfig(flags), ...clusterConfig(flags) }
   const log = logFor(terminal, flags.node, flags.logLevel, terminal.interactive)
   let node: RunningNode | undefined
   let drains = 0
+  // A supervisor (`cluster`, `--workers`) speaks through a channel; when it is gone, this node goes too.
+  if (process.send !== undefined) process.once('disconnect', () => process.emit('SIGTERM'))
   // From here on: what is asked while the node still starts must be heard, and loading an app can take long.
   const deaf = onSignals({
     drain: (signal) => {
@@ -72,7 +96,6 @@ async function start(given: string, flags: StartFlags, terminal: Terminal): Prom
     throw failed(
       `${given} has no 'authenticate', so nobody could connect: add it to app({ … }), or try the app with 'troupe dev', or accept anybody with --insecure`,
     )
-  for (const note of notes) log.warn({}, note)
   if (flags.insecure === true) log.warn({}, 'insecure: anybody who reaches the client port can be anybody')
 
   // Not at the top: the other commands start faster without the parts of a node.
@@ -94,29 +117,47 @@ async function start(given: string, flags: StartFlags, terminal: Terminal): Prom
   deaf()
 }
 
-function announce({ clientUrl, adminUrl }: RunningNode, terminal: Terminal): void {
-  terminal.out(`client ${clientUrl}`)
+function announce({ clientUrl, rpcAddress, adminUrl }: RunningNode, terminal: Terminal): void {
+  if (clientUrl !== null) terminal.out(`client ${clientUrl}`)
+  if (rpcAddress !== null) terminal.out(`rpc ${rpcAddress}`)
   if (adminUrl !== null) terminal.out(`admin ${adminUrl}`)
   terminal.out('ready')
 }
 
-/** Flags of the cluster: refused where ignoring them would break a promise, else noted. */
-function laterFlags(flags: StartFlags): string[] {
-  if (flags.join !== undefined)
-    throw misused('--join: this version runs single nodes, and nodes that do not see each other would each serve alone')
-  if (flags.workers !== 1) throw misused('--workers: this version runs one process a node')
-  const roles = new Set((flags.roles ?? 'gateway,actors').split(',').map((role) => role.trim()))
-  if (roles.size !== 2 || !roles.has('gateway') || !roles.has('actors')) throw misused('--roles: this version runs gateway,actors together')
-  if (flags.rpcListen !== undefined) checkAddress('--rpc-listen', flags.rpcListen)
-  if (flags.advertise !== undefined) checkAddress('--advertise', flags.advertise)
-  if (flags.secretFile !== undefined) secretFrom('--secret-file', flags.secretFile)
-  const named = {
-    '--cluster': flags.cluster,
-    '--rpc-listen': flags.rpcListen,
-    '--advertise': flags.advertise,
-    '--secret-file': flags.secretFile,
+type ClusterConfig = Pick<
+  NodeConfig,
+  'cluster' | 'rpcListen' | 'rpcTls' | 'advertise' | 'join' | 'secret' | 'roles' | 'weight' | 'labels' | 'sharedListen'
+>
+
+function clusterConfig(flags: StartFlags): ClusterConfig {
+  const { rpcListen, advertise, rpcTlsCert, rpcTlsKey, rpcTlsCa } = flags
+  if (rpcListen !== 'none') checkAddress('--rpc-listen', rpcListen)
+  if (advertise !== undefined) checkAddress('--advertise', advertise)
+  const join = (flags.join ?? '')
+    .split(',')
+    .map((seed) => seed.trim())
+    .filter((seed) => seed !== '')
+  for (const seed of join) checkAddress('--join', seed)
+  if (join.length > 0 && rpcListen === 'none') throw misused('--join needs --rpc-listen: other nodes must reach this one too')
+  if ((rpcTlsCert === undefined) !== (rpcTlsKey === undefined)) throw misused('--rpc-tls-cert and --rpc-tls-key go together')
+  if (rpcTlsCa !== undefined && rpcTlsCert === undefined) throw misused('--rpc-tls-ca needs --rpc-tls-cert and --rpc-tls-key')
+  return {
+    cluster: flags.cluster,
+    rpcListen: rpcListen === 'none' ? null : rpcListen,
+    ...(rpcTlsCert !== undefined &&
+      rpcTlsKey !== undefined && { rpcTls: { cert: rpcTlsCert, key: rpcTlsKey, ...(rpcTlsCa !== undefined && { ca: rpcTlsCa }) } }),
+    ...(advertise !== undefined && { advertise }),
+    join,
+    ...(flags.secretFile !== undefined && { secret: secretFrom('--secret-file', flags.secretFile) }),
+    roles: rolesOf(flags.roles),
+    weight: flags.weight,
+    labels: flags.label ?? {},
+    sharedListen: flags.sharedListen === true,
   }
-  return Object.entries(named)
-    .filter(([, value]) => value !== undefined)
-    .map(([name]) => `${name} has no effect yet: this version runs single nodes`)
+}
+
+function rolesOf(text: string): Role[] {
+  const roles = [...new Set(text.split(',').map((role) => role.trim()))]
+  for (const role of roles) if (role !== 'gateway' && role !== 'actors') throw misused(`--roles: '${role}' is neither gateway nor actors`)
+  return roles as Role[]
 }

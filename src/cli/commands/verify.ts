@@ -1,12 +1,11 @@
 /** `verify`: walks the hash chain of one actor or of all, straight from the store; a node may run meanwhile. */
-import { existsSync } from 'node:fs'
-import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { systemClock } from '../../base/system.ts'
 import { StoreError, type Store } from '../../store/store.ts'
-import { walkChain, type ChainVerdict } from '../chain.ts'
+import { walkChain, type ChainVerdict } from '../../actors/chain.ts'
 import { CliError, failed, misused } from '../failure.ts'
 import { actorArgument, common, example, flag } from '../flags.ts'
+import { openThere } from '../store-place.ts'
 import type { Terminal } from '../terminal.ts'
 
 interface VerifyFlags {
@@ -21,7 +20,7 @@ const TELL_EVERY_MS = 200
 export function verifyCommand(program: Command, terminal: Terminal): void {
   common(program.command('verify').argument('[actor]', 'type/key, as in user/alice'))
     .addOption(flag('--all', 'every actor of the store'))
-    .addOption(flag('--store <where>', 'sqlite:DIR').default('sqlite:.troupe'))
+    .addOption(flag('--store <where>', 'sqlite:DIR or mongodb://…').default('sqlite:.troupe'))
     .addOption(flag('--json', 'print the result as JSON'))
     .summary('check that journals are whole and untouched')
     .description(
@@ -38,7 +37,7 @@ one before. Reads the store directly and changes nothing; a node may run meanwhi
     .action(async (actor: string | undefined, flags: VerifyFlags) => {
       if ((actor === undefined) === (flags.all !== true)) throw misused('name one actor, as in user/alice, or give --all')
       const id = actor === undefined ? null : actorArgument(actor)
-      const store = await openStore(flags.store)
+      const store = await openThere('--store', flags.store)
       try {
         if (id === null) await verifyAll(store, flags, terminal)
         else await verifyOne(store, `${id.type}/${id.key}`, flags, terminal)
@@ -46,15 +45,6 @@ one before. Reads the store directly and changes nothing; a node may run meanwhi
         await store.close()
       }
     })
-}
-
-async function openStore(where: string): Promise<Store> {
-  const dir = /^sqlite:(.+)$/.exec(where)?.[1]
-  if (dir === undefined) throw misused(`--store: '${where}' is not sqlite:DIR`)
-  // The adapter makes a store where none is; a check must not.
-  if (!existsSync(join(dir, 'troupe.db'))) throw failed(`there is no store in ${resolve(dir)}; name its directory with --store sqlite:DIR`)
-  const { sqliteStore } = await import('../../store/sqlite.ts')
-  return sqliteStore({ dir })
 }
 
 async function verifyOne(store: Store, actor: string, flags: VerifyFlags, terminal: Terminal): Promise<void> {

@@ -1,0 +1,209 @@
+/** Processes that are kept running, with a small program in the place of a node; and the command lines of the nodes themselves. */
+import { fileURLToPath } from 'node:url'
+import { afterEach, describe, expect, test } from 'vitest'
+import { seeded } from '../../src/base/random.ts'
+import { systemClock } from '../../src/base/system.ts'
+import { Supervisor, type NodeSpec } from '../../src/cli/cluster/supervisor.ts'
+import { workerSpecs } from '../../src/cli/cluster/workers.ts'
+import { clusterSpecs } from '../../src/cli/commands/cluster.ts'
+
+const MAIN = fileURLToPath(new URL('fixtures/obedient.ts', import.meta.url))
+
+/** A supervisor, and all that was said. */
+class Watched {
+  readonly supervisor: Supervisor
+  readonly lines: string[] = []
+  ready = 0
+  #wake: () => void = () => undefined
+
+  constructor(specs: readonly NodeSpec[]) {
+    this.supervisor = new Supervisor(specs, {
+      main: MAIN,
+      clock: systemClock,
+      random: seeded('supervisor'),
+      said: (node, line, of) => {
+        this.lines.push(`${of} ${node} ${line}`)
+        this.#wake()
+      },
+      ready: () => {
+        this.ready++
+        this.#wake()
+      },
+    })
+    running.push(this.supervisor)
+    this.supervisor.start()
+  }
+
+  async until(wanted: () => boolean): Promise<void> {
+    while (!wanted()) await new Promise<void>((resolve) => (this.#wake = resolve))
+  }
+
+  saying(pattern: RegExp): RegExpExecArray[] {
+    return this.lines.map((line) => pattern.exec(line)).filter((match) => match !== null)
+  }
+
+  pids(node: string): number[] {
+    return this.saying(new RegExp(`^out ${node} pid (\\d+)$`)).map(([, pid]) => Number(pid))
+  }
+
+  served(node: string): number {
+    return this.saying(new RegExp(`^out ${node} ready$`)).length
+  }
+}
+
+const running: Supervisor[] = []
+afterEach(() => {
+  for (const supervisor of running.splice(0)) supervisor.stop()
+})
+
+function alive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+describe('a supervisor', () => {
+  test('says each process’s id and lines, and that all are ready once', async () => {
+    const watched = new Watched([
+      { name: 'a', args: ['stays'] },
+      { name: 'b', args: ['stays'] },
+    ])
+    await watched.until(() => watched.ready === 1)
+    for (const name of ['a', 'b']) {
+      expect(watched.pids(name)).toHaveLength(1)
+      expect(watched.lines).toContain(`out ${name} client ws://127.0.0.1:1`)
+    }
+    watched.supervisor.drain()
+    await watched.supervisor.done
+    expect(watched.lines.filter((line) => line.endsWith(' drains'))).toHaveLength(2)
+    for (const name of ['a', 'b']) expect(watched.pids(name).some(alive)).toBe(false)
+  })
+
+  test('one that is killed comes back under its name; `ready` is not said again', async () => {
+    const watched = new Watched([
+      { name: 'a', args: ['stays'] },
+      { name: 'b', args: ['stays'] },
+    ])
+    await watched.until(() => watched.ready === 1)
+    process.kill(watched.pids('b')[0] as number, 'SIGKILL')
+    await watched.until(() => watched.served('b') === 2)
+    expect(watched.saying(/^supervisor b was ended by SIGKILL; starts again in \d+ ms$/)).toHaveLength(1)
+    expect(watched.pids('b')).toHaveLength(2)
+    expect([watched.pids('a').length, watched.ready]).toEqual([1, 1])
+  })
+
+  test('one that drained stays out, the others go on; the last to go ends it all', async () => {
+    const watched = new Watched([
+      { name: 'a', args: ['stays'] },
+      { name: 'b', args: ['stays'] },
+    ])
+    await watched.until(() => watched.ready === 1)
+    process.kill(watched.pids('b')[0] as number, 'SIGTERM')
+    await watched.until(() => watched.saying(/^supervisor b has drained and left$/).length === 1)
+    expect([alive(watched.pids('a')[0] as number), watched.served('b')]).toEqual([true, 1])
+    process.kill(watched.pids('a')[0] as number, 'SIGTERM')
+    await watched.supervisor.done
+  })
+
+  test('one that never serves ends them all, with what it said', async () => {
+    const watched = new Watched([
+      { name: 'a', args: ['stays'] },
+      { name: 'b', args: ['fails', 'the port is in use'] },
+    ])
+    await expect(watched.supervisor.done).rejects.toThrow('b did not start: the port is in use')
+    expect(watched.pids('a').some(alive)).toBe(false)
+    expect(watched.ready).toBe(0)
+  })
+
+  test('who does not drain is ended by stop', async () => {
+    const watched = new Watched([{ name: 'a', args: ['deaf'] }])
+    await watched.until(() => watched.ready === 1)
+    watched.supervisor.drain()
+    await watched.until(() => watched.lines.includes('out a drains'))
+    expect(alive(watched.pids('a')[0] as number)).toBe(true)
+    watched.supervisor.stop()
+    await watched.supervisor.done
+    expect(alive(watched.pids('a')[0] as number)).toBe(false)
+  })
+
+  test('while one waits to start again, stop ends it all the same', async () => {
+    const watched = new Watched([{ name: 'a', args: ['stays'] }])
+    await watched.until(() => watched.ready === 1)
+    process.kill(watched.pids('a')[0] as number, 'SIGKILL')
+    await watched.until(() => watched.saying(/starts again/).length === 1)
+    watched.supervisor.drain()
+    await watched.supervisor.done
+    expect(watched.pids('a')).toHaveLength(1)
+  })
+})
+
+describe('command lines', () => {
+  const flags = {
+    workers: 3,
+    node: 'web',
+    listen: '0.0.0.0:7000',
+    rpcListen: '10.0.0.7:7100',
+    adminListen: '127.0.0.1:7200',
+    store: 'sqlite:/var/lib/troupe',
+  }
+  /** The value that counts: of a flag given twice, the last. */
+  const last = ({ args }: NodeSpec, name: string): string | undefined => args[args.lastIndexOf(name) + 1]
+
+  test('of workers: what was given, then names, ports 10 apart, and each other to join', () => {
+    const given = ['start', 'app.ts', '--workers', '3', '--node', 'web', '--listen', '0.0.0.0:7000', '--secret-file', 'secret']
+    const specs = workerSpecs({ ...flags, join: '10.0.0.8:7100' }, given, 'linux')
+    expect(specs.map(({ name }) => name)).toEqual(['web-1', 'web-2', 'web-3'])
+    for (const [i, spec] of specs.entries()) {
+      expect(spec.args.slice(0, given.length)).toEqual(given)
+      expect(spec.args).toContain('--shared-listen')
+      expect([last(spec, '--workers'), last(spec, '--node')]).toEqual(['1', `web-${i + 1}`])
+      expect([last(spec, '--rpc-listen'), last(spec, '--admin-listen')]).toEqual([
+        `10.0.0.7:${7100 + 10 * i}`,
+        `127.0.0.1:${7200 + 10 * i}`,
+      ])
+      expect(last(spec, '--join')).toBe('10.0.0.8:7100,10.0.0.7:7100,10.0.0.7:7110,10.0.0.7:7120')
+    }
+  })
+
+  test('of workers that are reached under another address: its ports are 10 apart too', () => {
+    const specs = workerSpecs({ ...flags, advertise: 'host.example:9100' }, [], 'linux')
+    expect(specs.map((spec) => last(spec, '--advertise'))).toEqual(['host.example:9100', 'host.example:9110', 'host.example:9120'])
+    expect(workerSpecs({ ...flags, adminListen: 'none' }, [], 'linux').map((spec) => last(spec, '--admin-listen'))).toEqual([
+      'none',
+      'none',
+      'none',
+    ])
+  })
+
+  test.each([
+    [{ rpcListen: 'none' }, 'linux', /--workers needs --rpc-listen/],
+    [{ store: 'memory:' }, 'linux', /memory: cannot be shared/],
+    [{ listen: '0.0.0.0:0' }, 'linux', /--listen needs a port that all can share/],
+    [{ rpcListen: '127.0.0.1:0' }, 'linux', /--rpc-listen: with --workers it needs a port, not 0/],
+    [{ adminListen: 'nowhere' }, 'linux', /--admin-listen: /],
+    [{}, 'darwin', /darwin cannot share a port/],
+  ] as const)('workers that cannot be are refused: %o on %s', (wrong, platform, message) => {
+    expect(() => workerSpecs({ ...flags, ...wrong }, [], platform)).toThrow(message)
+  })
+
+  test('of a cluster: ports 10 apart from --port on, 100 and 200 above, all joined', () => {
+    const specs = clusterSpecs('/app.ts', {
+      nodes: 2,
+      port: 8000,
+      store: 'sqlite:.troupe',
+      cluster: 'local',
+      option: { idleMs: 5000 },
+      logLevel: 'warn',
+    })
+    expect(specs.map(({ name }) => name)).toEqual(['node-1', 'node-2'])
+    expect(specs[1]?.args.slice(0, 2)).toEqual(['start', '/app.ts'])
+    expect(
+      specs.map((spec) => ['--listen', '--rpc-listen', '--admin-listen', '--join', '--option'].map((name) => last(spec, name))),
+    ).toEqual([
+      ['127.0.0.1:8000', '127.0.0.1:8100', '127.0.0.1:8200', '127.0.0.1:8100,127.0.0.1:8110', 'idleMs=5000'],
+      ['127.0.0.1:8010', '127.0.0.1:8110', '127.0.0.1:8210', '127.0.0.1:8100,127.0.0.1:8110', 'idleMs=5000'],
+    ])
+  })
+})

@@ -1,0 +1,107 @@
+/** Nodes that another process keeps running: `troupe cluster`, and `troupe start --workers`. */
+import { createServer, type AddressInfo, type Server } from 'node:net'
+import { afterAll, expect, test } from 'vitest'
+import type { ShownNode } from '../../src/admin/parts.ts'
+import { cleanUp, Running, troupe } from '../cli/troupe.ts'
+import { place, until } from './nodes.ts'
+
+afterAll(cleanUp)
+
+/** A port such that it and these above it are free now. */
+async function freePort(above: readonly number[]): Promise<number> {
+  for (let tries = 0; tries < 50; tries++) {
+    const held: Server[] = []
+    const hold = (port: number): Promise<number | null> =>
+      new Promise((resolve) => {
+        const server = createServer()
+        held.push(server)
+        server.once('error', () => resolve(null))
+        server.listen(port, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))
+      })
+    const port = await hold(0)
+    const all = port === null || port > 64_000 ? [null] : await Promise.all(above.map((step) => hold(port + step)))
+    for (const server of held) server.close()
+    if (port !== null && !all.includes(null)) return port
+  }
+  throw new Error('no free ports')
+}
+
+async function nodesAt(admin: number): Promise<readonly ShownNode[]> {
+  const response = await fetch(`http://127.0.0.1:${admin}/v1/nodes`, { signal: AbortSignal.timeout(5000) })
+  return ((await response.json()) as { nodes: readonly ShownNode[] }).nodes
+}
+
+const serving = (nodes: readonly ShownNode[]): string =>
+  nodes
+    .filter(({ state, actors }) => state === 'alive' && actors !== null)
+    .map(({ id, generation }) => `${id}@${generation}`)
+    .join(' ')
+
+const count = (running: Running, pattern: RegExp): number => running.out.filter((line) => pattern.test(line)).length
+
+test('troupe cluster: tells each process’s id, is ready once; one that is killed comes back, one that is drained stays out; Ctrl-C drains all', async () => {
+  const port = await freePort([10, 100, 110, 200, 210])
+  const running = new Running(['cluster', 'app.ts', '--nodes', '2', '--port', String(port)], { cwd: place() })
+  const pid = Number((await running.line('out', /^node-2 pid (\d+)$/))[1])
+  await running.line('out', /^ready$/)
+  await until(
+    'both serve',
+    () => nodesAt(port + 200),
+    (nodes) => serving(nodes) === 'node-1@1 node-2@1',
+  )
+  process.kill(pid, 'SIGKILL')
+  await running.line('err', /^node-2 was ended by SIGKILL; starts again in \d+ ms$/)
+  await until(
+    'node-2 is back',
+    () => nodesAt(port + 200),
+    (nodes) => serving(nodes) === 'node-1@1 node-2@2',
+  )
+  const url = `http://127.0.0.1:${port + 200}`
+  expect(await troupe(['drain', 'node-2', '--url', url])).toMatchObject({
+    code: 0,
+    out: 'node-2 has drained\n',
+    err: expect.any(String) as string,
+  })
+  await running.line('err', /^node-2 has drained and left$/)
+  expect(serving(await nodesAt(port + 200))).toBe('node-1@1')
+  running.signal('SIGINT')
+  expect(await running.exit).toBe(0)
+  expect([count(running, /^ready$/), count(running, /^node-2 pid/), count(running, /^node-1 pid/)]).toEqual([1, 2, 1])
+})
+
+test('start --workers: one client port for all; one that is killed comes back; SIGTERM drains all', async () => {
+  const port = await freePort([100, 110, 200, 210])
+  const at = (step: number): string => `127.0.0.1:${port + step}`
+  const ports = ['--listen', at(0), '--rpc-listen', at(100), '--admin-listen', at(200)]
+  const running = new Running(['start', 'app.ts', '--insecure', '--node', 'web', '--workers', '2', ...ports], { cwd: place() })
+  const pid = Number((await running.line('out', /^web-2 pid (\d+)$/))[1])
+  await running.line('out', /^ready$/)
+  await until(
+    'both serve',
+    () => nodesAt(port + 200),
+    (nodes) => serving(nodes) === 'web-1@1 web-2@1',
+  )
+  const send = (i: number): Promise<Response> =>
+    fetch(`http://${at(0)}/v1/actors/list/shared/events`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: 'Bearer dev:x', connection: 'close' },
+      body: JSON.stringify({ type: 'add', data: { id: String(i) }, key: String(i) }),
+    })
+  for (let i = 0; i < 10; i++) expect((await send(i)).status).toBe(200)
+  process.kill(pid, 'SIGKILL')
+  // The kernel takes the dead one's socket out of the port: whoever connects now reaches the other.
+  await until(
+    'it goes on',
+    () => send(10),
+    ({ status }) => status === 200,
+  )
+  await until(
+    'web-2 is back',
+    () => nodesAt(port + 200),
+    (nodes) => serving(nodes) === 'web-1@1 web-2@2',
+  )
+  const { data } = (await (await fetch(`http://${at(210)}/v1/actors/list/shared/queries/got?strict=true`)).json()) as { data: string[] }
+  expect(data).toEqual(Array.from({ length: 11 }, (_, i) => String(i)))
+  running.signal('SIGTERM')
+  expect(await running.exit).toBe(0)
+})
