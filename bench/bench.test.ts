@@ -28,12 +28,15 @@ const options: BenchOptions = {
 /** One peer at most for each: a process costs more to start than the tiny input does. */
 const SYSTEMS: Readonly<Record<string, readonly string[]>> = {
   p1: ['troupe', 'ws-commit'],
+  p2: ['troupe', 'troupe-2'],
   p3: ['troupe'],
   p4: ['troupe', 'ws-memory'],
   p5: ['troupe', 'bare-net'],
   p6: ['troupe'],
   p7: ['troupe', 'ws-token'],
   p8: ['troupe'],
+  p10: ['troupe'],
+  links: ['troupe'],
 }
 
 describe('each bench runs with tiny inputs and gives figures for every system', () => {

@@ -32,7 +32,7 @@ export const p1: Bench = {
     const systems = await usableSystems(
       options,
       ['troupe', 'ws-commit', 'ws-memory', 'socketio-always', 'socketio-everysec'],
-      ['troupe-memory'],
+      ['troupe-memory', 'troupe-mongodb'],
     )
     await inRounds(options, systems, (system, round) =>
       measureEvents(options, system, round, options.quick ? QUICK : FULL, { picks: ['uniform', 'zipf'], user: null, to: null }, sheet),

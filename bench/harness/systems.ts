@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { execFile } from 'node:child_process'
-import { resolve } from 'node:path'
+import { basename, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import type { DialectName } from '../load/dialects.ts'
 import { startChild, type Child } from './child.ts'
@@ -27,6 +27,20 @@ const KNOWN: readonly System[] = [
     args: (directory) => [directory],
     durable: 'fsync before the ack',
   },
+  {
+    name: 'troupe-mongodb',
+    dialect: 'troupe',
+    program: here('servers/troupe.ts'),
+    args: (directory) => [mongodbUrl(basename(directory))],
+    durable: 'on a majority’s disks before the ack',
+  },
+  ...[2, 3].map((nodes): System => ({
+    name: `troupe-${nodes}`,
+    dialect: 'troupe',
+    program: here('servers/cluster.ts'),
+    args: (directory) => [directory, String(nodes)],
+    durable: 'fsync before the ack',
+  })),
   { name: 'troupe-memory', dialect: 'troupe', program: here('servers/troupe.ts'), args: () => ['memory:'], durable: 'no' },
   {
     name: 'ws-commit',
@@ -54,6 +68,13 @@ const KNOWN: readonly System[] = [
   },
 ]
 
+/** The server that MONGODB_URL names, with a database of this run's own (they are left there: `bench-…`). */
+function mongodbUrl(name: string): string {
+  const [, scheme = '', rest = '', query = ''] =
+    /^(mongodb(?:\+srv)?:\/\/)([^/?]+)[^?]*(\?.*)?$/.exec(process.env['MONGODB_URL'] ?? '') ?? []
+  return `${scheme}${rest}/bench-${name}${query}`
+}
+
 /** `NAME`, or `troupe=DIR`: the same bench server of another checkout, for comparing two commits in one run. */
 export function findSystem(name: string): System {
   const [base, checkout] = name.split('=') as [string, string | undefined]
@@ -72,6 +93,7 @@ export async function whyNot(system: System): Promise<string | null> {
     if (!(process.env['PATH'] ?? '').split(':').some((folder) => existsSync(`${folder}/redis-server`)))
       return 'apt-get install redis-server'
   }
+  if (system.name === 'troupe-mongodb' && process.env['MONGODB_URL'] === undefined) return 'set MONGODB_URL to a replica set'
   if (system.dialect === 'troupe') {
     const source = await readFile(new URL('../../src/node.ts', system.program), 'utf8')
     if (source.includes('export declare function startNode')) return 'src/node.ts has no body yet'

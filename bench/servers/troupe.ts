@@ -1,6 +1,6 @@
 /**
  * Our side: one node in mode `start` on the embedded store, as `troupe start` runs it.
- * Arguments: data directory, or `memory:`.
+ * Arguments: data directory, `memory:`, or the URL of a MongoDB.
  */
 import { startNode } from '../../src/node.ts'
 import { serveParent } from '../harness/child.ts'
@@ -12,11 +12,11 @@ const node = await startNode({
   node: 'bench-1',
   listen: '127.0.0.1:0',
   adminListen: null,
-  store: store === 'memory:' ? store : `sqlite:${store}`,
+  store: store === 'memory:' || store.startsWith('mongodb') ? store : `sqlite:${store}`,
   mode: 'start',
 })
 serveParent(
-  { ports: [Number(new URL(node.clientUrl).port)], pids: {} },
+  { ports: [Number(new URL(node.clientUrl as string).port)], pids: {} },
   { recorded: () => node.engine.stats().counters['events'] ?? 0, counters: () => node.engine.stats() },
   () => node.stop(),
 )
