@@ -64,7 +64,19 @@ async function secondsToReady(directory: string): Promise<number | null> {
   const start = performance.now()
   const child = spawn(
     process.execPath,
-    [cli, 'start', app, '--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', '--store', `sqlite:${directory}`],
+    [
+      cli,
+      'start',
+      app,
+      '--listen',
+      '127.0.0.1:0',
+      '--rpc-listen',
+      '127.0.0.1:0',
+      '--admin-listen',
+      '127.0.0.1:0',
+      '--store',
+      `sqlite:${directory}`,
+    ],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   )
   let said = ''

@@ -83,6 +83,10 @@ const node = await startNode({
   listen: `${values.host}:${values.port}`,
   adminListen: `127.0.0.1:${values['admin-port']}`,
   store: `sqlite:${join(values.dir, 'store')}`,
+}).catch((error: unknown): never => {
+  // The sentence says what to do; where it was thrown helps nobody.
+  console.error(`notes: ${error instanceof Error ? error.message : String(error)} (here: --port and --admin-port)`)
+  process.exit(1)
 })
 adminUrl = node.adminUrl
 const page = (node.clientUrl as string).replace(/^ws/, 'http')

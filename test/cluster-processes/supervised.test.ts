@@ -100,7 +100,13 @@ test('start --workers: one client port for all; one that is killed comes back; S
     () => nodesAt(port + 200),
     (nodes) => serving(nodes) === 'web-1@1 web-2@2',
   )
-  const { data } = (await (await fetch(`http://${at(210)}/v1/actors/list/shared/queries/got?strict=true`)).json()) as { data: string[] }
+  // The others see it before its own admin port is open.
+  const asked = await until(
+    'its admin port answers',
+    () => fetch(`http://${at(210)}/v1/actors/list/shared/queries/got?strict=true`),
+    ({ status }) => status === 200,
+  )
+  const { data } = (await asked.json()) as { data: string[] }
   expect(data).toEqual(Array.from({ length: 11 }, (_, i) => String(i)))
   running.signal('SIGTERM')
   expect(await running.exit).toBe(0)

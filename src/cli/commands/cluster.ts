@@ -78,7 +78,13 @@ async function cluster(app: string, flags: ClusterFlags, terminal: Terminal): Pr
     },
     ready: () => terminal.out('ready'),
   })
-  const deaf = onSignals({ drain: () => supervisor.drain(), stop: () => supervisor.stop() })
+  const deaf = onSignals({
+    drain: () => {
+      terminal.err('all nodes drain; the same again stops at once')
+      supervisor.drain()
+    },
+    stop: () => supervisor.stop(),
+  })
   supervisor.start()
   try {
     await supervisor.done
