@@ -29,7 +29,8 @@ async function open(options: MongodbOptions): Promise<Store> {
 }
 
 /** For what is not there: nobody waits for it. */
-const SOON = { openMs: 1, selectionMs: 300 }
+// Long enough that a refused connection is heard of on a busy machine too.
+const SOON = { openMs: 1, selectionMs: 2000 }
 
 async function line(options: MongodbOptions): Promise<string> {
   const error: unknown = await open(options).catch((reason: unknown) => reason)
