@@ -92,6 +92,8 @@ export interface Check {
   entered?(op: Op, life: Life): void
   /** In a cluster: the router of a node answered a client. */
   relayed?(call: SendCall, outcome: SendOutcome, tookMs: number, life: Life): void
+  /** A process tells somebody who follows. */
+  told?(follower: Follower, said: { readonly journal: string; readonly epoch: number }, life: Life): void
   paged?(call: HistoryCall, page: HistoryPage): void
   subscribed?(follower: Follower, state: TopicState, life: Life): void
   /** The engine gave a note, in this instant. */

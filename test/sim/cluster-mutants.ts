@@ -1,23 +1,30 @@
-/** What would go wrong between nodes: breaks of routing, membership and the cluster node that seeds of the kind `cluster` must notice. */
-import { MEMBERSHIP_MUTANTS } from '../cluster/mutants.ts'
+/** What would go wrong between nodes: breaks of routing and of the cluster node that seeds of the kind `cluster` must notice. */
 import { MUTANTS as ROUTING } from '../routing/mutants.ts'
 import type { Mutant } from './mutate.ts'
 
-/** Of test/routing/mutants.ts those that cost no promise but time, memory or a read of the store: a seed does not judge that. */
-const HARMLESS: ReadonlySet<string> = new Set([
-  'what waits for credit is not bounded',
-  'whoever is asked serves',
-  '`moved` does not say who owns the actor',
-  'notes do not conflate on a crowded link',
-  'an actor counts as handed over before its new owner has it',
-  'nothing is pulled',
-  'a pull waits for ever',
-  'what waits for a pull is not bounded',
-  'an old owner never says that it is done',
-  'actors go to others without limit',
+/** Of test/routing/mutants.ts those that break a promise. The others cost time, memory or a read of the store, which a seed does not judge. */
+const OF_ROUTING: ReadonlySet<string> = new Set([
+  'requests need no credit',
+  'credit does not come back with the answer',
+  'a send without identity crosses without one',
+  'all sends without identity get the same one',
+  'a send whose link was lost is not repeated',
+  'later sends do not wait behind one that is repeated',
+  'a lane goes to its new owner before the old one has answered',
+  'a bar is never lifted',
+  'nothing is handed over of itself',
 ])
 
 const OWN: readonly Mutant[] = [
+  {
+    rule: 'D8',
+    name: 'who follows over a link is not told that it ended',
+    file: 'routing/asking-link.ts',
+    find: `    const followed = [...this.#followed.values()]
+`,
+    replace: `    const followed: Followed[] = []
+`,
+  },
   {
     rule: 'order',
     name: 'a send that waited for credit goes, though an earlier one comes again',
@@ -76,7 +83,7 @@ const OWN: readonly Mutant[] = [
     replace: `    })`,
   },
   {
-    rule: 'C3',
+    rule: 'H2',
     name: 'a node that goes keeps its actors to itself',
     file: 'node/cluster-node.ts',
     find: `    this.gossip.setPhase('draining')
@@ -94,14 +101,7 @@ const OWN: readonly Mutant[] = [
   },
 ]
 
-const OF_MEMBERSHIP: ReadonlySet<string> = new Set([
-  'dead is weighed after the incarnation: an end can be refuted',
-  '>= for > in the merge: what is less replaces what is more',
-  'no refutation',
-])
-
-export const CLUSTER_MUTANTS: readonly Mutant[] = [
-  ...ROUTING.filter(({ name }) => !HARMLESS.has(name)),
-  ...OWN,
-  ...MEMBERSHIP_MUTANTS.filter(({ name }) => OF_MEMBERSHIP.has(name)),
-].map(({ rule, name, file, find, replace }) => ({ rule, name, file, find, replace, kind: 'cluster' }))
+export const CLUSTER_MUTANTS: readonly Mutant[] = [...ROUTING.filter(({ name }) => OF_ROUTING.has(name)), ...OWN].map((mutant) => ({
+  ...mutant,
+  kind: 'cluster',
+}))

@@ -89,7 +89,8 @@ export function drawCluster(random: Random, nodes: number, anActor: () => string
       pullMs: pick([50, 1000]),
       handoffAckMs: pick([100, 2000]),
       handoffActors: pick([1, 64]),
-      ...(tight && { linkInflight: 2, linkQueue: 16, pullEvents: 2, forwardedEvents: 64 }),
+      ...(tight && { linkInflight: 2, linkQueue: 16, forwardedEvents: 64 }),
+      ...(chance(0.12) && { pullEvents: 2 }),
     },
   }
 }

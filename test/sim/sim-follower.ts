@@ -103,6 +103,7 @@ export class SimFollower implements Follower {
             if (!life.alive || attempt !== this.#attempt) return
             sim.world.note('note', this.name, this.actor, this.topic, note.offset)
             if (sim.cluster === null) for (const check of sim.checks) check.noted?.(this, note, early, life)
+            for (const check of sim.checks) check.told?.(this, note, life)
             if (this.#ready) this.#note(note)
             else early.push(note)
           },
@@ -114,6 +115,7 @@ export class SimFollower implements Follower {
           if (!outcome.ok) return this.again(50 + 500 * this.#random.float())
           state = outcome
           if (sim.cluster === null) for (const check of sim.checks) check.subscribed?.(this, state, life)
+          for (const check of sim.checks) check.told?.(this, state, life)
           this.#resume(state, life, attempt, () => {
             this.#ready = true
             this.#failed = false

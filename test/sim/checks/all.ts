@@ -27,6 +27,7 @@ import { sameAnswer } from './same-answer.ts'
 import { sequence } from './sequence.ts'
 import { sessionFifo } from './session-fifo.ts'
 import { snapshots } from './snapshots.ts'
+import { superseded } from './superseded.ts'
 import { timers } from './timers.ts'
 import { writeBehind } from './write-behind.ts'
 
@@ -57,6 +58,7 @@ export const CHECKS: readonly Row[] = [
   drain,
   deadline,
   observed,
+  superseded,
   followers,
   ackedOnce,
   neverTakenBack,

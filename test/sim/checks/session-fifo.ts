@@ -1,6 +1,6 @@
 /**
  * session-fifo: what one process was given for one actor is taken in that order, whatever moved, was lost or was repeated meanwhile; looked at are
- * sends that came to one process, once. (O13, E3)
+ * sends without a number that came to one process, once. (O13, E3)
  */
 import type { MakeCheck, Op } from '../check.ts'
 import { typeOf } from '../sim-app.ts'
@@ -12,7 +12,7 @@ export const sessionFifo: MakeCheck = (facts, fail) => {
   return {
     name: 'session-fifo',
     entered: (op, { process }) => {
-      if (facts.cluster === null || !typeOf(op.actor).durable) return
+      if (facts.cluster === null || !typeOf(op.actor).durable || op.identity.kind === 'seq') return
       times.set(op, (times.get(op) ?? 0) + 1)
       let actors = entered.get(process)
       if (actors === undefined) entered.set(process, (actors = new Map()))
