@@ -292,4 +292,11 @@ export const MUTANTS: readonly Mutant[] = [
     find: `known.peer.generation > generation)) return false`,
     replace: `known.peer.generation > generation + 1000)) return false`,
   },
+  {
+    rule: 'order',
+    name: 'a send that waited for credit goes, though an earlier one comes again',
+    file: 'routing/asking-link.ts',
+    find: `if (!request.over && request.withdrawn !== true)`,
+    replace: `if (!request.over)`,
+  },
 ]

@@ -27,13 +27,6 @@ const OWN: readonly Mutant[] = [
   },
   {
     rule: 'order',
-    name: 'a send that waited for credit goes, though an earlier one comes again',
-    file: 'routing/asking-link.ts',
-    find: `if (!request.over && request.withdrawn !== true)`,
-    replace: `if (!request.over)`,
-  },
-  {
-    rule: 'order',
     name: 'nobody waits for what an engine that gives an actor up has not answered',
     file: 'routing/lanes.ts',
     find: `if (this.#parts.releasing(lane.actor)) {`,
