@@ -11,6 +11,8 @@ import type { Host } from './host.ts'
 
 const SWEEP_MS = 500
 const LOSERS_MAX = 10_000
+/** Some round trips of gossip. */
+const FIRST_LOSS_MS = 50
 const DUEL_FIRST_MS = 100
 const DUEL_MAX_MS = 5_000
 const FORGIVEN_MS = 30_000
@@ -68,7 +70,8 @@ export class Directory {
   claimWait(id: string): number | null {
     const loss = this.#losses.get(id)
     if (loss === undefined || this.#host.clock.mono() - loss.at >= FORGIVEN_MS) return null
-    return loss.count === 1 ? 0 : backoffMs(loss.count - 2, DUEL_FIRST_MS, DUEL_MAX_MS, this.#host.random)
+    // Also after the first: who lost may have been asleep, and hears meanwhile that it was declared dead (J7).
+    return FIRST_LOSS_MS + (loss.count === 1 ? 0 : backoffMs(loss.count - 2, DUEL_FIRST_MS, DUEL_MAX_MS, this.#host.random))
   }
 
   /** Why an actor could not be activated a moment ago: it is not read and folded again for every request. */

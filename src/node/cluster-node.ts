@@ -69,6 +69,8 @@ export class ClusterNode {
   readonly #placements: Placements
   #engine: Engine
   #generation: number
+  /** The router has the engine of this generation. */
+  #handed = true
   /** What this node says it is ready for, also under its next generation. */
   #wanted: 'joining' | 'ready' | 'draining' = 'joining'
   #over = false
@@ -104,7 +106,10 @@ export class ClusterNode {
       ...(parts.asked !== undefined && { asked: parts.asked }),
     })
     const first = this.gossip.view()
-    this.#placements = new Placements(first, parts.rings, (_, after) => this.router.placed(after))
+    this.#placements = new Placements(first, parts.rings, (_, after) => {
+      this.router.placed(after)
+      this.#handEngine()
+    })
     this.router.viewChanged(first)
     this.router.placed(this.#placements.current)
     this.gossip.onView((view) => this.#see(view))
@@ -148,7 +153,7 @@ export class ClusterNode {
   serve(): void {
     if (this.#wanted !== 'joining') return
     this.#wanted = 'ready'
-    this.#engine.start()
+    if (this.#handed) this.#engine.start()
     this.#serveWarm()
   }
 
@@ -187,6 +192,7 @@ export class ClusterNode {
     if (this.#over) return
     this.router.viewChanged(view)
     this.#placements.see(view)
+    this.#handEngine()
   }
 
   /** C1. */
@@ -199,9 +205,16 @@ export class ClusterNode {
     if (this.#over) return generation
     this.#generation = generation
     this.#engine = this.#newEngine()
+    this.#handed = false
+    return generation
+  }
+
+  /** Once the placement is of this generation, which owns nothing yet (C2): by the one before, this node would claim what is others' now. */
+  #handEngine(): void {
+    if (this.#handed || this.#over || this.#placements.current.view.self.generation !== this.#generation) return
+    this.#handed = true
     this.router.replaceEngine(this.#engine)
     if (this.#wanted !== 'joining') this.#engine.start()
-    return generation
   }
 
   /** `ready` once the links to the others are open: the first events then wait for nothing. */

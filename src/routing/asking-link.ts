@@ -212,7 +212,9 @@ export class AskingLink {
     this.viewChanged()
     const urgent = this.#urgent
     this.#urgent = []
-    for (const request of urgent) this.#write(request, false)
+    for (const request of urgent)
+      if (request.over) request.lost()
+      else this.#write(request, false)
   }
 
   #message(bytes: Uint8Array): void {

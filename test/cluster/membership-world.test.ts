@@ -173,6 +173,17 @@ describe('stalls and loss', () => {
     }
   })
 
+  it('who was declared dead in its sleep hears of it at once, not at its next turn (J7)', () => {
+    for (const seed of [1, 2, 3, 4, 5, 6]) {
+      const world = settledWorld(5, { seed })
+      const sleeper = world.node('n1')
+      world.freeze(sleeper)
+      world.run(15_000)
+      world.thaw(sleeper)
+      expect(world.until(() => world.running.some(({ id, generation }) => id === 'n1' && generation > 1), 3000, 1)).toBeLessThanOrEqual(20)
+    }
+  })
+
   it('eight of thirty wake from 8 s of sleep together: nobody who was awake is condemned, and they do not condemn each other (G4)', () => {
     const world = settledWorld(30, { seed: 'sleepers' })
     const sleepers = world.processes.slice(10, 18)
