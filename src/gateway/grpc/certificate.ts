@@ -1,6 +1,7 @@
 /** TLS of the rpc port, and which service a client certificate is for. */
 import { ServerCredentials } from '@grpc/grpc-js'
 import type { PeerCertificate } from 'node:tls'
+import { alternativeNames } from '../../base/alternative-names.ts'
 
 export interface RpcTls {
   /** PEM texts. */
@@ -36,28 +37,4 @@ export function serviceName({ subject, subjectaltname }: Pick<PeerCertificate, '
   const CN: unknown = subject?.CN
   if (typeof CN === 'string' && CN !== '') return CN
   return names.find(([type, value]) => type === 'DNS' && value !== '')?.[1] ?? null
-}
-
-/**
- * Node's text form: `DNS:a, URI:b, DNS:"with, a comma"`; values with special characters are JSON texts, so that a name cannot pretend to be
- * two (CVE-2021-44532). A list that cannot be read names nobody.
- */
-function alternativeNames(text: string): [type: string, value: string][] {
-  const names: [string, string][] = []
-  const entry = /([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^,"]*)(?:, |$)/y
-  while (entry.lastIndex < text.length) {
-    const found = entry.exec(text)
-    if (found === null) return []
-    const [, type = '', value = ''] = found
-    names.push([type, value.startsWith('"') ? unquoted(value) : value])
-  }
-  return names
-}
-
-function unquoted(value: string): string {
-  try {
-    return String(JSON.parse(value))
-  } catch {
-    return ''
-  }
 }
