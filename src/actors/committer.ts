@@ -7,13 +7,15 @@
  *  C3 Snapshots, hint drops and trims ride along, within the same bounds. They never hold up batches: after a failure they go alone.
  *     Those of one actor go in their order: each brings only the pages of sender actors (D3) that changed since the one before. So the pages of one that
  *     is given up go with the next, or are told to have changed again.
- *  C4 After a group failed as a whole its batches are tried one at a time, so that the one that the store cannot take waits alone.
+ *  C4 After a group failed as a whole its batches are given again in small groups that grow with every success, so that the one that the store cannot take
+ *     waits alone in the end, and after an outage all are written in a few steps (suspects.ts).
  */
 import { backoffMs } from '../base/backoff.ts'
 import { guarded } from '../base/guard.ts'
 import type { Append, CommitGroup, CommitResult, Hint, SnapshotWrite, Trim, Verdict } from '../store/store.ts'
 import { StoreError } from '../store/store.ts'
 import type { Host } from './host.ts'
+import { Suspects } from './suspects.ts'
 
 const RETRY_MAX_MS = 2000
 
@@ -33,8 +35,8 @@ export interface Committable {
 export class Committer {
   readonly #host: Host
   #dirty = new Set<Committable>()
-  /** Members of a group that failed as a whole; tried one at a time (C4). */
-  readonly #suspects = new Set<Committable>()
+  /** Members of commits that failed (C4). */
+  readonly #suspects = new Suspects<Committable>()
   #snapshots: WaitingSnapshot[] = []
   #snapshotBytes = 0
   #drops: Hint[] = []
@@ -125,17 +127,19 @@ export class Committer {
     )
   }
 
-  /** The batches of the next commit: of suspects one at a time (C4), else of all that are dirty, up to the limits. */
+  /** The batches of the next commit: of suspects (C4), else of all that are dirty, up to the limits. */
   #collect(members: Committable[], appends: Append[]): number {
     const { commitBatches, commitBytes } = this.#host.options
-    const from = this.#suspects.size > 0 ? this.#suspects : this.#dirty
-    const limit = this.#suspects.size > 0 ? 1 : commitBatches
+    const { from, limit } = this.#suspects.turn(this.#dirty.size > 0) ?? { from: this.#dirty, limit: commitBatches }
     let bytes = 0
     for (const committable of from) {
       if (appends.length >= limit || bytes >= commitBytes) break
       from.delete(committable)
       const append = committable.seal()
-      if (append === null) continue
+      if (append === null) {
+        this.#suspects.forget(committable)
+        continue
+      }
       members.push(committable)
       appends.push(append)
       bytes += append.bytes.length
@@ -159,24 +163,23 @@ export class Committer {
   #answered(members: readonly Committable[], { verdicts, ref }: CommitResult): void {
     if (this.#host.dead) return
     this.#busy = false
-    let unsettled = false
-    members.forEach((member, i) => {
-      const verdict = verdicts[i] ?? 'unknown'
-      if (verdict === 'unknown' || verdict === 'refused') {
-        unsettled = true
-        this.#retryLater(member)
-      }
-      guarded(this.#host.log, 'taking a verdict', () => member.verdict(verdict, ref))
-    })
-    if (!unsettled) {
+    const verdictOf = (i: number): Verdict => verdicts[i] ?? 'unknown'
+    const open = members.filter((_, i) => verdictOf(i) === 'unknown' || verdictOf(i) === 'refused')
+    if (open.length === 0) {
+      this.#suspects.settled(members, this.#host.options.commitBatches)
       this.#failures = 0
       this.#failingSince = null
+    } else {
+      if (open.length === members.length) this.#suspects.failed(members, this.#failures === 0)
+      this.#failures++
+      this.#retryLater(open)
     }
+    members.forEach((member, i) => guarded(this.#host.log, 'taking a verdict', () => member.verdict(verdictOf(i), ref)))
     this.#next()
   }
 
   /**
-   * The whole group met trouble. Its batches are given again as they were (C2): one at a time at first, so that one that the store
+   * The whole group met trouble. Its batches are given again as they were (C2), a few at first, so that one that the store
    * will never take does not hold up the others (C4). What rode along alone is dropped: it was only a shortcut (J5, D5, J10).
    */
   #failed(members: readonly Committable[], group: CommitGroup, riding: readonly WaitingSnapshot[], error: unknown): void {
@@ -187,18 +190,19 @@ export class Committer {
       this.#failingSince = this.#host.clock.mono()
       this.#host.log.error({ outcome, batches: members.length }, `the store did not take a commit: ${String(error)}`)
     }
+    if (members.length > 0) this.#suspects.failed(members, this.#failures === 0)
     this.#failures++
     if (members.length > 0) this.#giveAgain(riding)
     else for (const snapshot of riding) this.#giveUp(snapshot)
     if (members.length > 0) this.#drops.push(...group.dropHints)
     if (members.length > 0) this.#trims.push(...group.trims)
     const alone = members.length === 1
-    if (!alone) for (const member of members) this.#suspects.add(member)
+    if (!alone) this.#suspects.add(members)
     const wait = backoffMs(this.#failures, this.#host.options.storeRetryMs, RETRY_MAX_MS, this.#host.random)
     // #busy stays: nothing new is tried during the back-off.
     this.#host.clock.after(wait, () => {
       this.#busy = false
-      if (alone) for (const member of members) this.#retryLater(member)
+      if (alone) this.#retryLater(members)
       this.#next()
     })
     for (const member of members) guarded(this.#host.log, 'taking a verdict', () => member.verdict(outcome, 0))
@@ -216,12 +220,11 @@ export class Committer {
     else this.#snapshots[next] = { ...later, write: { ...later.write, pages: new Map([...write.pages, ...later.write.pages]) } }
   }
 
-  /** What failed alone is tried again alone: it never spoils a group. */
-  #retryLater(member: Committable): void {
-    const wait = backoffMs(++this.#failures, this.#host.options.storeRetryMs, RETRY_MAX_MS, this.#host.random)
+  #retryLater(members: readonly Committable[]): void {
+    const wait = backoffMs(this.#failures, this.#host.options.storeRetryMs, RETRY_MAX_MS, this.#host.random)
     this.#host.clock.after(wait, () => {
       if (this.#host.dead) return
-      this.#suspects.add(member)
+      this.#suspects.add(members)
       this.#schedule()
     })
   }

@@ -10,7 +10,7 @@
  */
 import type { Document } from 'mongodb'
 import { writeAll, type Outcome } from './mongodb-bulk.ts'
-import { checkedActor, type BatchDoc, type HintDoc, type PlaceId } from './mongodb-documents.ts'
+import { BY_ID, checkedActor, type BatchDoc, type HintDoc, type PlaceId } from './mongodb-documents.ts'
 import type { Link } from './mongodb-link.ts'
 import { dropParts, dropPartsBelow, firstPiece, writeParts } from './mongodb-parts.ts'
 import type { Append, Verdict } from './store.ts'
@@ -89,7 +89,7 @@ export async function filled(link: Link, ids: readonly PlaceId[]): Promise<Set<s
   for (let at = 0; at < ids.length; at += IDS_A_QUERY) {
     const some = ids.slice(at, at + IDS_A_QUERY)
     const there = await link.at.batches
-      .find({ _id: { $in: some }, a: { $in: some.map(({ a }) => a) }, h: { $exists: true } }, { projection: { _id: 1 } })
+      .find({ _id: { $in: some }, a: { $in: some.map(({ a }) => a) }, h: { $exists: true } }, { ...BY_ID, projection: { _id: 1 } })
       .toArray()
     for (const { _id } of there) found.add(keyOf(_id))
   }
@@ -248,7 +248,7 @@ async function ownAmong(link: Link, mode: Append['mode'], appends: readonly Appe
     const found = new Map<string, Uint8Array>()
     if (mode === 'append') {
       const ids = appends.map(({ actor: a, n }) => ({ a, n }))
-      const docs = link.at.batches.find({ _id: { $in: ids }, a: { $in: ids.map(({ a }) => a) } }, { projection: { c: 1 } })
+      const docs = link.at.batches.find({ _id: { $in: ids }, a: { $in: ids.map(({ a }) => a) } }, { ...BY_ID, projection: { c: 1 } })
       for await (const { _id, c } of docs) if (c !== undefined) found.set(keyOf(_id), c)
     } else {
       const docs = link.at.states.find({ _id: { $in: appends.map(({ actor }) => actor) } }, { projection: { n: 1, c: 1 } })

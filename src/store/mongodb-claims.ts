@@ -19,7 +19,7 @@ import { makeClaim, type MadeClaim } from '../actors/batch.ts'
 import { backoffMs } from '../base/backoff.ts'
 import { batchDoc, stateUpdate } from './mongodb-appends.ts'
 import { writeAll } from './mongodb-bulk.ts'
-import type { HeldDoc } from './mongodb-documents.ts'
+import { BY_ID, type HeldDoc } from './mongodb-documents.ts'
 import { pause, reading, write, type Link } from './mongodb-link.ts'
 import { firstPiece, wholeBytes, writeParts } from './mongodb-parts.ts'
 import type { Reads } from './mongodb-reads.ts'
@@ -120,7 +120,12 @@ async function isOurs(link: Link, _id: HeldDoc['_id'], { commitId }: Claim): Pro
 async function letGo(link: Link, actor: string, n: number): Promise<void> {
   const above = { $gt: { a: actor, n }, $lte: { a: actor, n: Number.MAX_SAFE_INTEGER } }
   const q = { a: actor, _id: above, r: { $exists: true }, h: { $exists: false } }
-  await writeAll(link, { collection: link.at.batches.collectionName, kind: 'delete', items: [{ q, limit: 0 }], bytesOf: () => 200 })
+  await writeAll(link, {
+    collection: link.at.batches.collectionName,
+    kind: 'delete',
+    items: [{ q, limit: 0, ...BY_ID }],
+    bytesOf: () => 200,
+  })
 }
 
 /** A record is compared and set; after two collisions its owner is stopped first. */
@@ -144,7 +149,10 @@ async function tryRecord(link: Link, actor: string, claim: Claim, collisions: nu
   if (outcome === 'refused' || outcome === 'unknown') throw failed(link, actor, outcome)
   if (outcome === 'done') return made.n
   const holder = await reading(link, () => link.at.states.findOne({ _id: actor }, { projection: { n: 1, c: 1 } }))
-  return holder !== null && holder.n === made.n && Buffer.compare(holder.c, commitId) === 0 ? made.n : null
+  if (holder !== null && holder.n === made.n && Buffer.compare(holder.c, commitId) === 0) return made.n
+  // It may have been there, and another owner has written over it: a second one would be the same batch twice. The caller makes another.
+  if (outcome === 'exists-after-doubt') throw failed(link, actor, 'unknown')
+  return null
 }
 
 async function holdRecord(link: Link, actor: string, { commitId }: Claim): Promise<void> {

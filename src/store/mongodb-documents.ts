@@ -12,7 +12,7 @@
  *   hints      {_id: {d, a, n, c}, a}               due, actor, place, commit id: in the order in which they are asked for (D5)
  *   meta       {_id: key, v}, nodes {_id: node, v}  values under a key; generations
  */
-import type { Collection, Db } from 'mongodb'
+import type { Collection, Db, Document, Filter, FindOptions } from 'mongodb'
 import { StoreError } from './store.ts'
 
 export interface PlaceId {
@@ -87,8 +87,42 @@ export interface NodeDoc {
   readonly v: number
 }
 
+/** What the store needs of a collection of the driver's: so narrow that the simulator can put a replica set of its own behind it. */
+export interface Table<T extends Document> {
+  readonly collectionName: string
+  find(filter: Filter<T>, options?: FindOptions): Rows<T>
+  findOne(filter: Filter<T>, options?: FindOptions): Promise<T | null>
+  deleteMany(filter: Filter<T>): Promise<unknown>
+}
+
+export interface Rows<T> extends AsyncIterable<T> {
+  toArray(): Promise<T[]>
+}
+
+export interface NodeTable {
+  findOneAndUpdate(
+    filter: { readonly _id: string },
+    update: { readonly $inc: { readonly v: 1 } },
+    options: { readonly upsert: true; readonly returnDocument: 'after' },
+  ): Promise<NodeDoc | null>
+}
+
 /** Majority reads, from the primary: what they show stays. */
 export interface Collections {
+  /** Rejects with the errors of the driver: whether anything was sent is read from them (mongodb-trouble.ts). */
+  readonly db: { command(command: Document): Promise<Document> }
+  readonly batches: Table<BatchDoc>
+  readonly states: Table<StateDoc>
+  readonly snapshots: Table<SnapshotDoc>
+  readonly pages: Table<PageDoc>
+  readonly parts: Table<PartDoc>
+  readonly hints: Table<HintDoc>
+  readonly meta: Table<MetaDoc>
+  readonly nodes: NodeTable
+}
+
+/** The driver's own, in which collections and indexes can be made too. */
+export interface DriverCollections extends Collections {
   readonly db: Db
   readonly batches: Collection<BatchDoc>
   readonly states: Collection<StateDoc>
@@ -100,9 +134,15 @@ export interface Collections {
   readonly nodes: Collection<NodeDoc>
 }
 
+/**
+ * Questions and statements that name `_id` and the actor go by `_id`: on a sharded cluster the hashed shard key would do as well, and would read all of an
+ * actor; which of the two the planner takes is not left to what it measured last.
+ */
+export const BY_ID = { hint: { _id: 1 } } as const
+
 export const COLLECTIONS = ['batches', 'states', 'snapshots', 'pages', 'parts', 'hints', 'meta', 'nodes'] as const
 
-export function collectionsOf(db: Db, prefix: string): Collections {
+export function collectionsOf(db: Db, prefix: string): DriverCollections {
   const options = { readConcern: { level: 'majority' }, writeConcern: { w: 'majority', j: true } } as const
   return {
     db,

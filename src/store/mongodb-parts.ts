@@ -53,9 +53,6 @@ export async function dropPartsBelow(at: Collections, a: string, n: number): Pro
 export async function wholeBytes(at: Collections, of: PartsOf, first: Uint8Array, further: number | undefined): Promise<Uint8Array | null> {
   if (further === undefined) return own(first)
   const { a, n, c } = of
-  const parts = await at.parts
-    .find({ a, _id: { $gte: { a, n, c, i: 0 }, $lt: { a, n, c, i: further } } })
-    .sort({ _id: 1 })
-    .toArray()
+  const parts = await at.parts.find({ a, _id: { $gte: { a, n, c, i: 0 }, $lt: { a, n, c, i: further } } }, { sort: { _id: 1 } }).toArray()
   return parts.length === further ? new Uint8Array(Buffer.concat([first, ...parts.map(({ b }) => b)])) : null
 }

@@ -3,7 +3,7 @@
  * deposed one can answer. Where nothing is known, or somebody has written since, the end of the journal is looked for.
  */
 import { keyOf } from './mongodb-appends.ts'
-import type { PlaceId } from './mongodb-documents.ts'
+import { BY_ID, type PlaceId } from './mongodb-documents.ts'
 import { reading, type Link } from './mongodb-link.ts'
 import { NEWEST, type Reads } from './mongodb-reads.ts'
 
@@ -48,7 +48,7 @@ async function placesThere(link: Link, ids: readonly PlaceId[]): Promise<Set<str
     const docs = await link.at.batches
       .find(
         { _id: { $in: some }, a: { $in: some.map(({ a }) => a) }, h: { $exists: true } },
-        { ...NEWEST, maxTimeMS: link.limits.socketMs, projection: { _id: 1 }, batchSize: IDS_A_QUERY },
+        { ...NEWEST, ...BY_ID, maxTimeMS: link.limits.socketMs, projection: { _id: 1 }, batchSize: IDS_A_QUERY },
       )
       .toArray()
     for (const { _id } of docs) there.add(keyOf(_id))

@@ -3,9 +3,10 @@
  * answers after it has made sure of a majority that it still was the primary. Readers see batches only, not places held for a claim.
  */
 import type { Filter } from 'mongodb'
-import { own, damaged, type BatchDoc, type SnapshotDoc, type StateDoc } from './mongodb-documents.ts'
+import { BY_ID, own, damaged, type BatchDoc, type SnapshotDoc, type StateDoc } from './mongodb-documents.ts'
 import { reading, type Link } from './mongodb-link.ts'
 import { wholeBytes } from './mongodb-parts.ts'
+import type { Known } from './mongodb-places.ts'
 import type { Hint, Loaded, StoredBatch, StoredSnapshot, WalkedBatch } from './store.ts'
 
 /** Several documents at once under one acknowledgement of the majority: each is looked up by `_id`, and batches only ever come. */
@@ -34,7 +35,8 @@ export class Reads {
   load(actor: string, atLeast = 0): Promise<Loaded | null> {
     return reading(this.#link, async () => {
       for (let tries = 1; ; tries++) {
-        const loaded = await this.#tryLoad(actor)
+        // What is remembered may be of another name (mongodb-places.ts): the second look goes without.
+        const loaded = await this.#tryLoad(actor, tries === 1 ? this.#link.places.get(actor)?.mode : undefined)
         if (loaded !== 'again' && (loaded?.n ?? 0) >= atLeast) return loaded
         // Seen while a snapshot and its trims went by; what stays so is damaged.
         if (tries >= TRIES) throw damaged(this.#link.place, actor, atLeast)
@@ -42,9 +44,8 @@ export class Reads {
     })
   }
 
-  async #tryLoad(actor: string): Promise<Loaded | null | 'again'> {
+  async #tryLoad(actor: string, known: Known['mode'] | undefined): Promise<Loaded | null | 'again'> {
     const { at, places } = this.#link
-    const known = places.get(actor)?.mode
     const [snapshot, state] = await Promise.all([
       known === 'replace' ? null : at.snapshots.findOne({ _id: actor }),
       known === 'append' ? null : at.states.findOne({ _id: actor }, this.#newest),
@@ -80,7 +81,7 @@ export class Reads {
     for (;;) {
       const after = docs.at(-1)?._id.n ?? place
       const page = await this.#link.at.batches
-        .find(this.#between(actor, after, LAST), { ...this.#newest, sort: { _id: 1 }, limit: PAGE, batchSize: PAGE })
+        .find(this.#between(actor, after, LAST), { ...this.#newest, ...BY_ID, sort: { _id: 1 }, limit: PAGE, batchSize: PAGE })
         .toArray()
       docs.push(...page)
       if (page.length < PAGE && page.reduce((sum, { b }) => sum + (b?.length ?? 0), 0) < PAGE_BYTES) return docs
@@ -103,7 +104,7 @@ export class Reads {
     const versions = Object.entries(v).map(([page, version]) => ({ a, p: Number(page), n: version }))
     const pages = new Map<number, Uint8Array>()
     if (versions.length > 0)
-      for await (const { _id, b: page } of this.#link.at.pages.find({ a, _id: { $in: versions } })) pages.set(_id.p, own(page))
+      for await (const { _id, b: page } of this.#link.at.pages.find({ a, _id: { $in: versions } }, BY_ID)) pages.set(_id.p, own(page))
     const bytes = pages.size === versions.length ? await wholeBytes(this.#link.at, { a, n, c: h }, b, p) : null
     return bytes === null ? null : { n, hash: own(h), bytes, pages }
   }
@@ -111,7 +112,7 @@ export class Reads {
   /** The newest batch; null when there is none. */
   async tail(actor: string, newest = false): Promise<BatchDoc | null> {
     const [doc] = await this.#link.at.batches
-      .find(this.#between(actor, 0, LAST), { ...(newest && this.#newest), sort: { _id: -1 }, limit: 1 })
+      .find(this.#between(actor, 0, LAST), { ...(newest && this.#newest), ...BY_ID, sort: { _id: -1 }, limit: 1 })
       .toArray()
     if (doc !== undefined) this.#link.places.saw(actor, doc._id.n, 'append')
     return doc ?? null
@@ -120,15 +121,18 @@ export class Reads {
   read(actor: string, n: number): Promise<StoredBatch | null> {
     return reading(this.#link, async () => {
       const { at, places } = this.#link
-      if (places.get(actor)?.mode !== 'replace') {
+      const batch = async (): Promise<StoredBatch | null> => {
         const doc = await at.batches.findOne({ _id: { a: actor, n }, a: actor, h: { $exists: true } })
-        if (doc !== null) {
-          places.saw(actor, n, 'append')
-          return this.batchOf(doc)
-        }
+        if (doc === null) return null
+        places.saw(actor, n, 'append')
+        return this.batchOf(doc)
       }
+      const record = places.get(actor)?.mode === 'replace'
+      const found = record ? null : await batch()
+      if (found !== null) return found
       const state = await at.states.findOne({ _id: actor })
-      if (state === null || state.n !== n) return null
+      if (state === null) return record ? batch() : null
+      if (state.n !== n) return null
       const bytes = await wholeBytes(at, { a: actor, n, c: state.c }, state.b, state.p)
       return bytes === null ? null : { n, commitId: own(state.c), bytes }
     })
@@ -141,7 +145,7 @@ export class Reads {
       // An answer of the server holds 16 MiB at most, and no further one is asked for than is wanted.
       const docs = this.#link.at.batches.find(
         { ...this.#between(actor, after, LAST), e: { $gt: 0 }, b: { $exists: true } },
-        { sort: { _id: 1 }, batchSize: HISTORY_PAGE },
+        { ...BY_ID, sort: { _id: 1 }, batchSize: HISTORY_PAGE },
       )
       let bytes = 0
       for await (const doc of docs) {
@@ -168,7 +172,7 @@ export class Reads {
       const step = Math.max(1, Math.ceil((high - low) / 16))
       const ids: { a: string; n: number }[] = []
       for (let n = low + step; n < high; n += step) ids.push({ a: actor, n })
-      const docs = await this.#link.at.batches.find({ a: actor, _id: { $in: ids } }, { projection: { l: 1 } }).toArray()
+      const docs = await this.#link.at.batches.find({ a: actor, _id: { $in: ids } }, { ...BY_ID, projection: { l: 1 } }).toArray()
       if (docs.length < ids.length) throw damaged(this.#link.place, actor, high)
       for (const { _id, l } of docs) {
         if (l <= from) low = Math.max(low, _id.n)
@@ -181,7 +185,9 @@ export class Reads {
   walk(actor: string, afterN: number, limit: number): Promise<WalkedBatch[]> {
     return reading(this.#link, async () => {
       const docs =
-        limit < 1 ? [] : await this.#link.at.batches.find(this.#between(actor, afterN, LAST), { sort: { _id: 1 }, limit }).toArray()
+        limit < 1
+          ? []
+          : await this.#link.at.batches.find(this.#between(actor, afterN, LAST), { ...BY_ID, sort: { _id: 1 }, limit }).toArray()
       const walked: WalkedBatch[] = []
       for (const doc of docs) {
         const batch = await this.batchOf(doc)
@@ -204,7 +210,7 @@ export class Reads {
         const wanted = limit - found.length
         const low = last === null ? {} : { $gte: { d: last.due, a: last.actor, n: last.n + 1 } }
         const docs = await this.#link.at.hints
-          .find({ _id: { ...low, $lte: { d: dueBy, a: above } } as never }, { sort: { _id: 1 }, limit: wanted })
+          .find({ _id: { ...low, $lte: { d: dueBy, a: above } } as never }, { ...BY_ID, sort: { _id: 1 }, limit: wanted })
           .toArray()
         for (const { _id } of docs) {
           const hint = { actor: _id.a, n: _id.n, due: _id.d }

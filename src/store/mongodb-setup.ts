@@ -1,7 +1,7 @@
 /** Opening: connect, look at what is there, make collections and index. Each refusal is one line that names the place and says what to do. */
-import { MongoNetworkError, MongoServerError, MongoServerSelectionError, type MongoClient } from 'mongodb'
+import { MongoError, MongoNetworkError, MongoServerError, MongoServerSelectionError, type MongoClient } from 'mongodb'
 import type { Clock } from '../base/clock.ts'
-import { COLLECTIONS, type Collections } from './mongodb-documents.ts'
+import { COLLECTIONS, type DriverCollections } from './mongodb-documents.ts'
 import { isPassing, storeErrorOf } from './mongodb-trouble.ts'
 import { StoreError } from './store.ts'
 
@@ -30,7 +30,7 @@ export async function topologyOf(client: MongoClient): Promise<Topology> {
 
 export interface Setup {
   readonly client: MongoClient
-  readonly at: Collections
+  readonly at: DriverCollections
   readonly prefix: string
   readonly place: string
   readonly redact: (text: string) => string
@@ -58,6 +58,8 @@ export async function setUp(setup: Setup): Promise<Topology> {
 
 function passes(error: unknown): boolean {
   if (error instanceof MongoServerSelectionError) return true
+  // A pool that is smaller than what is made at once, and its first connections are not there yet.
+  if (error instanceof MongoError && error.name === 'MongoWaitQueueTimeoutError') return true
   if (error instanceof MongoNetworkError) return !error.hasErrorLabel('HandshakeError')
   return error instanceof MongoServerError && isPassing(Number(error.code))
 }

@@ -8,7 +8,7 @@
 import type { Document } from 'mongodb'
 import { filled, keyOf } from './mongodb-appends.ts'
 import { writeAll, type Outcome } from './mongodb-bulk.ts'
-import type { PageDoc, PlaceId } from './mongodb-documents.ts'
+import { BY_ID, type PageDoc, type PlaceId } from './mongodb-documents.ts'
 import type { Link } from './mongodb-link.ts'
 import { firstPiece, writeParts } from './mongodb-parts.ts'
 import { StoreError, type SnapshotWrite } from './store.ts'
@@ -18,7 +18,7 @@ const DOCUMENT_HEAD_BYTES = 400
 /** Rejects with StoreError when one of them is not certainly written or certainly dropped: pages of a lost one would be missed later (D3). */
 export async function writeSnapshots(link: Link, snapshots: readonly SnapshotWrite[]): Promise<void> {
   if (snapshots.length === 0) return
-  const there = await ofBatchesThere(link, snapshots)
+  const there = onePerActor(await ofBatchesThere(link, snapshots))
   const short = there.filter((snapshot) => fits(link, snapshot))
   const [pages, parts] = await Promise.all([
     writePages(link, short),
@@ -36,6 +36,23 @@ export async function writeSnapshots(link: Link, snapshots: readonly SnapshotWri
     link,
     short.filter((snapshot, i) => snapshot.pages.size > 0 && outcomes[i] === 'done'),
   )
+}
+
+/**
+ * Of several of one actor the newest, with the pages of all: each brings only those that changed since the one before (D3), and of an older one that
+ * comes later the guard would drop them.
+ */
+function onePerActor(snapshots: readonly SnapshotWrite[]): SnapshotWrite[] {
+  const chosen = new Map<string, SnapshotWrite>()
+  for (const snapshot of snapshots) {
+    const other = chosen.get(snapshot.actor)
+    if (other === undefined) chosen.set(snapshot.actor, snapshot)
+    else {
+      const [older, newer] = other.n <= snapshot.n ? [other, snapshot] : [snapshot, other]
+      chosen.set(snapshot.actor, { ...newer, pages: new Map([...older.pages, ...newer.pages]) })
+    }
+  }
+  return [...chosen.values()]
 }
 
 async function ofBatchesThere(link: Link, snapshots: readonly SnapshotWrite[]): Promise<SnapshotWrite[]> {
@@ -81,7 +98,7 @@ async function writePages(link: Link, snapshots: readonly SnapshotWrite[]): Prom
 /** Versions before the one just named: whoever still reads by an older snapshot misses one, and reads again. What fails goes with a later version. */
 async function dropOldPages(link: Link, snapshots: readonly SnapshotWrite[]): Promise<void> {
   const items = snapshots.flatMap(({ actor: a, n, pages }) =>
-    Array.from(pages.keys(), (p): Document => ({ q: { a, _id: { $gte: { a, p, n: 0 }, $lt: { a, p, n } } }, limit: 0 })),
+    Array.from(pages.keys(), (p): Document => ({ q: { a, _id: { $gte: { a, p, n: 0 }, $lt: { a, p, n } } }, limit: 0, ...BY_ID })),
   )
   if (items.length > 0)
     await writeAll(link, { collection: link.at.pages.collectionName, kind: 'delete', items, bytesOf: () => DOCUMENT_HEAD_BYTES })

@@ -2,6 +2,7 @@
  * Emptying old batches (J10): later, one journal after the other, in this process alone. A batch loses its bytes and keeps place, commit id and hash.
  * Never the newest (a claim needs it), nor what no snapshot covers (a load needs it). What fails or finds no room comes again with the next snapshot.
  */
+import { BY_ID } from './mongodb-documents.ts'
 import { reading, write, type Link } from './mongodb-link.ts'
 import type { Reads } from './mongodb-reads.ts'
 import type { Trim } from './store.ts'
@@ -65,10 +66,12 @@ export class Trims {
     const last = Math.min(snapshot?.n ?? 0, (tail?._id.n ?? 0) - 1)
     if (last <= emptied) return
     const range = { a, _id: { $gt: { a, n: emptied }, $lte: { a, n: last } }, l: { $lte: below }, b: { $exists: true } }
-    const long = await reading(this.#link, () => at.batches.find({ ...range, p: { $exists: true } }, { projection: { c: 1 } }).toArray())
+    const long = await reading(this.#link, () =>
+      at.batches.find({ ...range, p: { $exists: true } }, { ...BY_ID, projection: { c: 1 } }).toArray(),
+    )
     const reply = await write(this.#link, {
       update: at.batches.collectionName,
-      updates: [{ q: range, u: { $unset: { b: '', p: '' } }, multi: true }],
+      updates: [{ q: range, u: { $unset: { b: '', p: '' } }, multi: true, ...BY_ID }],
     })
     if (reply.shaky || reply.errors.length > 0) return
     for (const { _id, c } of long)
@@ -77,7 +80,7 @@ export class Trims {
     const [newest] = await at.batches
       .find(
         { a, _id: { $gt: { a, n: emptied }, $lte: { a, n: last } }, h: { $exists: true }, b: { $exists: false } },
-        { projection: { _id: 1 }, sort: { _id: -1 }, limit: 1 },
+        { ...BY_ID, projection: { _id: 1 }, sort: { _id: -1 }, limit: 1 },
       )
       .toArray()
     if (newest !== undefined)

@@ -7,7 +7,7 @@
  *     but the calls under way, which are bounded. When it is back the next call finds it: nobody has to do anything.
  *  3. After close() every call rejects with reason 'closed'.
  */
-import { MaxKey, type MongoClient } from 'mongodb'
+import { MaxKey } from 'mongodb'
 import type { Clock } from '../base/clock.ts'
 import { silentLog, type Log } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
@@ -15,7 +15,7 @@ import { systemClock, systemRandom } from '../base/system.ts'
 import { appendAll } from './mongodb-appends.ts'
 import { writeAll } from './mongodb-bulk.ts'
 import { claimActor } from './mongodb-claims.ts'
-import { checkedActor, collectionsOf } from './mongodb-documents.ts'
+import { BY_ID, checkedActor, collectionsOf } from './mongodb-documents.ts'
 import { newCounters, reading, type Link } from './mongodb-link.ts'
 import { dial, resolveLimits, type MongodbOptions } from './mongodb-options.ts'
 import { Places } from './mongodb-places.ts'
@@ -35,6 +35,7 @@ import {
   type Store,
   type StoredBatch,
   type StoreHealth,
+  type Verdict,
   type WalkedBatch,
 } from './store.ts'
 
@@ -67,8 +68,23 @@ export async function mongodbStore(options: MongodbOptions, ports: MongodbPorts 
     await client.close().catch(() => undefined)
     throw error
   }
-  const link: Link = { at, limits, clock, random, log, place, redact, places: new Places(limits.placesKept), counters: newCounters() }
-  return new MongodbStore(link, client)
+  const link: Link = {
+    at,
+    limits,
+    clock,
+    random,
+    log,
+    place,
+    redact,
+    places: new Places(limits.placesKept, random),
+    counters: newCounters(),
+  }
+  return storeOn(link, () => client.close())
+}
+
+/** The store on an open link, whatever is behind its collections; `close` lets go of that. */
+export function storeOn(link: Link, close: () => Promise<void>): Store {
+  return new MongodbStore(link, close)
 }
 
 /** MongoDB 7.0. */
@@ -77,16 +93,16 @@ const GENERATION_TRIES = 20
 
 class MongodbStore implements Store {
   readonly #link: Link
-  readonly #client: MongoClient
+  readonly #letGo: () => Promise<void>
   readonly #reads: Reads
   readonly #trims: Trims
   #pending = 0
   #idle: (() => void)[] = []
   #closing: Promise<void> | null = null
 
-  constructor(link: Link, client: MongoClient) {
+  constructor(link: Link, letGo: () => Promise<void>) {
     this.#link = link
-    this.#client = client
+    this.#letGo = letGo
     this.#reads = new Reads(link)
     this.#trims = new Trims(link, this.#reads)
   }
@@ -101,18 +117,27 @@ class MongodbStore implements Store {
       const dropping = this.#dropHints(dropHints)
       const [appended] = await Promise.allSettled([appendAll(this.#link, appends), snapshotting, dropping])
       if (appended.status === 'rejected') throw appended.reason
-      await snapshotting
-      await dropping
-      await writeSnapshots(this.#link, late)
+      const verdicts = appended.value
+      try {
+        await snapshotting
+        await dropping
+        await writeSnapshots(this.#link, late)
+      } catch (error) {
+        throw ofGroup(error, verdicts)
+      }
       for (const trim of trims) this.#trims.add(trim)
-      return { verdicts: appended.value, ref: 0 }
+      return { verdicts, ref: 0 }
     })
   }
 
   /** By their exact key, whatever commit ids made them (D5). One that stays is found again by the next scan. */
   async #dropHints(hints: readonly Hint[]): Promise<void> {
     if (hints.length === 0) return
-    const items = hints.map(({ actor: a, n, due: d }) => ({ q: { a, _id: { $gte: { d, a, n }, $lt: { d, a, n: n + 1 } } }, limit: 0 }))
+    const items = hints.map(({ actor: a, n, due: d }) => ({
+      q: { a, _id: { $gte: { d, a, n }, $lt: { d, a, n: n + 1 } } },
+      limit: 0,
+      ...BY_ID,
+    }))
     await writeAll(this.#link, { collection: this.#link.at.hints.collectionName, kind: 'delete', items, bytesOf: () => 400 })
   }
 
@@ -210,9 +235,7 @@ class MongodbStore implements Store {
   async #close(): Promise<void> {
     if (this.#pending > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
     await this.#trims.stop()
-    await this.#client
-      .close()
-      .catch((error: unknown) => this.#link.log.warn({ store: this.#link.place }, `closing failed: ${String(error)}`))
+    await this.#letGo().catch((error: unknown) => this.#link.log.warn({ store: this.#link.place }, `closing failed: ${String(error)}`))
   }
 
   /** Bounded (promise 6), and none after close(). */
@@ -236,6 +259,14 @@ class MongodbStore implements Store {
 /** Keys of the callers are apart from those of this adapter. */
 function metaId(key: string): string {
   return `key:${key}`
+}
+
+/** A snapshot that was refused says nothing of the batches beside it, which may be durable: then the group is not 'refused' (S7). */
+function ofGroup(error: unknown, verdicts: readonly Verdict[]): unknown {
+  const sure = verdicts.every((verdict) => verdict === 'refused')
+  return error instanceof StoreError && error.outcome === 'refused' && !sure
+    ? new StoreError('unknown', error.reason, error.message)
+    : error
 }
 
 function isDuplicate(error: unknown): boolean {

@@ -68,7 +68,8 @@ function tryOpen(file: string, cacheBytes: number): Database.Database {
   const db = new Database(file, { timeout: 0 })
   try {
     checkLibrary(db, file)
-    checkOwner(db, file)
+    // One transaction: of a file that another process is just making it must see all or nothing, not tables without the mark of their owner.
+    db.transaction(() => checkOwner(db, file))()
     // The page size holds only for a file that is still empty; WAL stays once set.
     db.pragma(`page_size = ${PAGE_BYTES}`)
     db.pragma('journal_mode = WAL')

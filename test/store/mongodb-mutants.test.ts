@@ -1,4 +1,4 @@
-/** The mutants of the MongoDB store apply, and the tests that they name are there. What they break is shown by mongodb-mutants-main.ts. */
+/** The mutants of the MongoDB store apply, and the tests that they name are there. What they break is shown by `npm run sim:mutants -- --kind mongodb`. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'

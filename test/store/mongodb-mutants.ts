@@ -1,6 +1,6 @@
 /**
  * What would go wrong with the MongoDB store without each of its rules: one small change of the production code a row. `caughtBy` is a test that
- * fails then; `node test/store/mongodb-mutants-main.ts` shows it.
+ * fails then; `npm run sim:mutants -- --kind mongodb` shows it.
  */
 import type { Mutant } from '../sim/mutate.ts'
 

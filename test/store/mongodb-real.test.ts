@@ -3,7 +3,7 @@
  * replica set of three made of the `mongod` on the path, which is then also killed and stepped down under load. Says which of them ran.
  */
 import { randomUUID } from 'node:crypto'
-import { MongoClient } from 'mongodb'
+import { MaxKey, MongoClient } from 'mongodb'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { mongodbStore } from '../../src/store/mongodb.ts'
 import type { MongodbLimits } from '../../src/store/mongodb-options.ts'
@@ -24,6 +24,7 @@ else if (mongod !== null) console.log(`MongoDB: the store runs on a replica set 
 else console.log('MongoDB: the store runs on the protocol server alone: MONGODB_URL is not set and no mongod is on the path')
 
 interface RealPlace extends Place {
+  readonly database: string
   connect(limits?: Partial<MongodbLimits>): Promise<Store>
 }
 
@@ -31,6 +32,7 @@ function realPlace(): Promise<RealPlace> {
   const database = `troupe-test-${randomUUID().slice(0, 13)}`
   const stores: Store[] = []
   return Promise.resolve({
+    database,
     connect: async (limits = {}) => {
       const store = await mongodbStore({ url, database, limits })
       stores.push(store)
@@ -62,6 +64,45 @@ describe.skipIf(given === undefined && mongod === null)('on a real server', () =
     const append = { ...new Writer('user/alice').next(), bytes: new Uint8Array(20_000_000).fill(9) }
     expect((await store.commit(group([append]))).verdicts).toEqual(['committed'])
     expect((await store.read('user/alice', 1))?.bytes.length).toBe(20_000_000)
+    await place.remove()
+  })
+
+  test('every hot question goes by an index, and looks at no more than it needs', async () => {
+    const place = await realPlace()
+    const store = await place.connect()
+    const alice = new Writer('user/alice')
+    for (let i = 0; i < 50; i++) await alice.append(store, 'x', { hintDue: i })
+    const bob = new Writer('user/bob')
+    for (let i = 0; i < 50; i++) await bob.append(store)
+    const client = new MongoClient(url)
+    const db = client.db(place.database)
+    const above = (n: number): object => ({
+      a: 'user/alice',
+      _id: { $gt: { a: 'user/alice', n }, $lte: { a: 'user/alice', n: 1e9 } },
+      h: { $exists: true },
+    })
+    const questions: readonly (readonly [what: string, command: object, most: number])[] = [
+      ['batches after a snapshot', { find: 'batches', filter: above(40), sort: { _id: 1 }, limit: 500, hint: { _id: 1 } }, 12],
+      ['the newest batch', { find: 'batches', filter: above(0), sort: { _id: -1 }, limit: 1, hint: { _id: 1 } }, 2],
+      [
+        'a read proof',
+        { find: 'batches', filter: { _id: { $in: [{ a: 'user/alice', n: 51 }] }, a: { $in: ['user/alice'] } }, hint: { _id: 1 } },
+        2,
+      ],
+      ['a snapshot', { find: 'snapshots', filter: { _id: 'user/alice' } }, 2],
+      [
+        'hints that are due',
+        { find: 'hints', filter: { _id: { $lte: { d: 9, a: new MaxKey() } } }, sort: { _id: 1 }, limit: 256, hint: { _id: 1 } },
+        12,
+      ],
+      ['names of journals', { find: 'batches', filter: { s: { $gt: 'user/a' } }, sort: { s: 1 }, limit: 100 }, 4],
+    ]
+    for (const [what, command, most] of questions) {
+      const { executionStats, queryPlanner } = await db.command({ explain: command, verbosity: 'executionStats' })
+      const stages = JSON.stringify(queryPlanner.winningPlan)
+      expect([what, /"COLLSCAN"|"SORT"/.test(stages), executionStats.totalKeysExamined <= most]).toEqual([what, false, true])
+    }
+    await client.close()
     await place.remove()
   })
 

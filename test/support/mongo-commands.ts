@@ -111,7 +111,8 @@ export class Commands {
   }
 
   #find(namespace: string, body: Document): Document {
-    const documents = this.#data.find(namespace, body)
+    // Whoever runs it has made sure of a majority, or will before the answer leaves.
+    const documents = this.#data.find(namespace, body, body['readConcern']?.level === 'linearizable')
     return this.#cursor(namespace, documents, (body['batchSize'] as number | undefined) ?? FIRST_BATCH)
   }
 

@@ -1,6 +1,6 @@
 /**
- * The data of a replica set as its primary has them, and what of it a majority has. A write that is not replicated is remembered until a later one is
- * (`commit`) or the primary is lost (`rollBack`): the server's own rule that an acknowledged write has all before it on a majority too.
+ * The data of a replica set as its primary has them, and what of it a majority has. A write that is not replicated is remembered until it is, with all
+ * before it (`commit`), or the primary is lost (`rollBack`): the server's own rule that an acknowledged write has all before it on a majority too.
  */
 import type { Document } from 'mongodb'
 import { compare, isOperators, keyOf, matches, updated, upserted } from './mongo-match.ts'
@@ -13,6 +13,16 @@ export interface WriteError {
 
 interface Stored {
   readonly document: Document
+}
+
+/** One change of one document, as in an oplog. */
+export interface Change {
+  readonly namespace: string
+  readonly key: string
+  readonly before: Document | null
+  readonly after: Document | null
+  /** Whose it is. */
+  readonly by: string
 }
 
 /** One collection: documents by `_id`, and beside that by `a`, which nearly every question names. */
@@ -72,8 +82,14 @@ const DOCUMENT_BYTES_MAX = 16 * 1024 * 1024
 export class MongoData {
   readonly #collections = new Map<string, Collection>()
   readonly indexes = new Map<string, Document[]>()
-  /** What unreplicated writes replaced, oldest first. */
-  #shaky: { readonly namespace: string; readonly key: string; readonly before: Document | null }[] = []
+  /** Unreplicated writes, oldest first. */
+  #shaky: Change[] = []
+  /** How many changes a majority has. */
+  #committed = 0
+  /** Whose the next changes are; for whoever watches. */
+  writer = ''
+  /** Is told of each change that a majority has, in their order. */
+  watcher: ((change: Change) => void) | null = null
 
   collection(namespace: string): Collection {
     let collection = this.#collections.get(namespace)
@@ -103,20 +119,41 @@ export class MongoData {
     return this.#shaky.length > 0
   }
 
-  /** A majority has all of it. */
-  commit(): void {
-    this.#shaky = []
+  /** How many changes the primary has made. */
+  get position(): number {
+    return this.#committed + this.#shaky.length
   }
 
-  /** The primary is lost before it could replicate. */
-  rollBack(): void {
-    for (const { namespace, key, before } of this.#shaky.reverse()) this.collection(namespace).put(key, before)
-    this.#shaky = []
+  get committed(): number {
+    return this.#committed
+  }
+
+  /** A majority has it, up to a position: default all. */
+  commit(upTo: number = this.position): void {
+    const changes = this.#shaky.splice(0, Math.max(0, upTo - this.#committed))
+    this.#committed += changes.length
+    if (this.watcher !== null) for (const change of changes) this.watcher(change)
+  }
+
+  /** The primary is lost before it could replicate what is beyond a position: default all that no majority has. */
+  rollBack(to: number = this.#committed): void {
+    const lost = this.#shaky.splice(Math.max(0, to - this.#committed))
+    for (const { namespace, key, before } of lost.reverse()) this.collection(namespace).put(key, before)
+  }
+
+  /** The same data apart, as a member has them that was cut off: nobody watches it. */
+  fork(): MongoData {
+    const fork = new MongoData()
+    for (const [namespace, { documents }] of this.#collections)
+      for (const [key, { document }] of documents) fork.collection(namespace).put(key, document)
+    fork.#shaky = [...this.#shaky]
+    fork.#committed = this.#committed
+    return fork
   }
 
   #put(namespace: string, key: string, document: Document | null): void {
     const collection = this.collection(namespace)
-    this.#shaky.push({ namespace, key, before: collection.get(key) })
+    this.#shaky.push({ namespace, key, before: collection.get(key), after: document, by: this.writer })
     collection.put(key, document)
   }
 
@@ -155,25 +192,23 @@ export class MongoData {
     for (const [key, document] of this.collection(namespace).candidates(filter)) if (matches(document, filter)) yield [key, document]
   }
 
-  /** What a majority has of it, in order. */
-  find(namespace: string, { filter = {}, sort, limit = 0, projection }: Document): Document[] {
+  /** What a majority has of it, in order; `local`: what the primary has. */
+  find(namespace: string, { filter = {}, sort, limit = 0, projection }: Document, local = false): Document[] {
     const chosen: Document[] = []
-    if (this.#shaky.length === 0) for (const [, document] of this.#matching(namespace, filter as Document)) chosen.push(document)
-    else for (const document of this.#majority(namespace)) if (matches(document, filter as Document)) chosen.push(document)
+    const overlay = local ? new Map<string, Document | null>() : this.#unseen(namespace)
+    for (const [key, document] of this.#matching(namespace, filter as Document)) if (!overlay.has(key)) chosen.push(document)
+    for (const document of overlay.values()) if (document !== null && matches(document, filter as Document)) chosen.push(document)
     const [by] = Object.entries((sort as Record<string, number> | undefined) ?? {})
     if (by !== undefined) chosen.sort((a, b) => compare(a[by[0]], b[by[0]]) * by[1])
     const cut = limit > 0 ? chosen.slice(0, limit as number) : chosen
     return projection === undefined ? cut : cut.map((document) => projected(document, projection as Document))
   }
 
-  #majority(namespace: string): Document[] {
-    const documents = new Map(Array.from(this.collection(namespace).documents, ([key, { document }]) => [key, document]))
-    for (const shaky of this.#shaky.toReversed()) {
-      if (shaky.namespace !== namespace) continue
-      if (shaky.before === null) documents.delete(shaky.key)
-      else documents.set(shaky.key, shaky.before)
-    }
-    return [...documents.values()]
+  /** What a majority has instead of what the primary has. */
+  #unseen(namespace: string): Map<string, Document | null> {
+    const unseen = new Map<string, Document | null>()
+    for (const change of this.#shaky) if (change.namespace === namespace && !unseen.has(change.key)) unseen.set(change.key, change.before)
+    return unseen
   }
 }
 

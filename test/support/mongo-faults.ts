@@ -37,6 +37,11 @@ export class Faults {
     this.#planned.push({ chooser: (command) => (chosen(command) ? fault : null), left: times })
   }
 
+  /** As `next`, and before all that is planned. */
+  first(fits: (command: Command) => boolean, fault: Fault, times = 1): void {
+    this.#planned.unshift({ chooser: (command) => (fits(command) ? fault : null), left: times })
+  }
+
   /** Of every command from now on. */
   always(chooser: Chooser): void {
     this.#planned.push({ chooser, left: Infinity })
