@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { findMongod } from '../test/support/mongo-real.ts'
 import { BENCHES } from './benches.ts'
 import { Sheet, type BenchOptions } from './harness/bench.ts'
 import { table } from './harness/report.ts'
@@ -18,6 +19,7 @@ import { Requests } from './load/requests.ts'
 const options: BenchOptions = {
   quick: true,
   rounds: 1,
+  size: 1,
   systems: null,
   profile: null,
   details: false,
@@ -30,17 +32,29 @@ const SYSTEMS: Readonly<Record<string, readonly string[]>> = {
   p1: ['troupe', 'ws-commit'],
   p2: ['troupe', 'troupe-2'],
   p3: ['troupe'],
-  p4: ['troupe', 'ws-memory'],
+  p4: ['troupe', 'troupe-2', 'ws-memory'],
   p5: ['troupe', 'bare-net'],
   p6: ['troupe'],
   p7: ['troupe', 'ws-token'],
   p8: ['troupe'],
+  p9: ['troupe', 'troupe-3'],
   p10: ['troupe'],
   links: ['troupe'],
+  mongodb: ['troupe', 'troupe-mongodb'],
+  f1: ['troupe'],
+  f2: ['troupe'],
+  f3: ['troupe'],
+  f4: ['troupe'],
+  f5: ['troupe'],
+  scale: ['troupe', 'troupe-calm', 'memberlist'],
+  f6: ['troupe'],
+  f7: ['troupe'],
 }
 
 describe('each bench runs with tiny inputs and gives figures for every system', () => {
-  for (const bench of BENCHES)
+  // Where there is no MongoDB bench/mongodb.test.ts looks at what it says.
+  const mongodb = process.env['MONGODB_URL'] !== undefined || findMongod() !== null
+  for (const bench of BENCHES.filter(({ name }) => name !== 'mongodb' || mongodb))
     test(`${bench.name}: ${bench.about}`, async () => {
       const systems = SYSTEMS[bench.name] as readonly string[]
       const rows = await bench.run({ ...options, systems })
@@ -56,7 +70,7 @@ test('run.ts explains itself: --help with 0, wrong use with 2', () => {
   const help = run('--help')
   expect(help).toMatchObject({ status: 0, stderr: '' })
   for (const { name } of BENCHES) expect(help.stdout).toContain(`  ${name}  `)
-  for (const wrong of [['--nope'], ['--rounds', '0'], ['--others-max', 'x'], ['p99']]) {
+  for (const wrong of [['--nope'], ['--rounds', '0'], ['--size', '2'], ['--others-max', 'x'], ['p99']]) {
     const { status, stdout, stderr } = run(...wrong)
     expect([status, stdout]).toEqual([2, ''])
     expect(stderr).toMatch(/^[^\n]+\n\nusage: /)
@@ -120,6 +134,7 @@ describe('the harness', () => {
     expect(ratioByRound([10, 30], [10, 10])).toEqual({ median: 2, low: 1, high: 3, rounds: 2 })
     expect(percentiles(Float64Array.from({ length: 1000 }, (_, i) => 1000 - i))).toEqual({
       p50: 500,
+      p95: 950,
       p99: 990,
       p999: 999,
       max: 1000,

@@ -1,6 +1,14 @@
 /** All benches, in the order of the targets. */
 import type { Bench } from './harness/bench.ts'
+import { f1 } from './f1.ts'
+import { f2 } from './f2.ts'
+import { f3 } from './f3.ts'
+import { f4 } from './f4.ts'
+import { f5 } from './f5.ts'
+import { f6 } from './f6.ts'
+import { f7 } from './f7.ts'
 import { links } from './links.ts'
+import { mongodb } from './mongodb.ts'
 import { p1 } from './p1.ts'
 import { p10 } from './p10.ts'
 import { p2 } from './p2.ts'
@@ -10,5 +18,7 @@ import { p5 } from './p5.ts'
 import { p6 } from './p6.ts'
 import { p7 } from './p7.ts'
 import { p8 } from './p8.ts'
+import { p9 } from './p9.ts'
+import { scale } from './scale.ts'
 
-export const BENCHES: readonly Bench[] = [p1, p2, p3, p4, p5, p6, p7, p8, p10, links]
+export const BENCHES: readonly Bench[] = [p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, links, mongodb, f1, f2, f3, f4, f5, f6, f7, scale]

@@ -16,6 +16,8 @@ export const links: Bench = {
   about: 'events of 56 bytes over one stream between two nodes and back, 1 to 256 a message',
   run: async (options) => {
     const sheet = new Sheet('links')
+    // P2: one pair of nodes. At the batches that a busy link has.
+    sheet.target('events there and back', { to: 'absolute', relation: '>=', value: 200_000 }, '64 a message')
     const { warm, seconds } = options.quick ? QUICK : FULL
     const systems = await usableSystems(options, ['troupe'])
     await inRounds(options, systems, async ({ name }) => {

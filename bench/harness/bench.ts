@@ -10,6 +10,8 @@ export interface BenchOptions {
   /** Tiny inputs: seconds for everything. The figures then mean nothing. */
   readonly quick: boolean
   readonly rounds: number
+  /** Part of the clients, actors and rates of the failure benches (f1 …), 0–1: for trials. Times stay as they are. */
+  readonly size: number
   /** Systems to run instead of the bench's own list; null for that list. */
   readonly systems: readonly string[] | null
   /** Give each server `--cpu-prof` and keep the profiles in this folder; null for none. */
@@ -19,6 +21,11 @@ export interface BenchOptions {
   readonly othersMax: number
   /** Progress, a line at a time. */
   readonly say: (line: string) => void
+}
+
+/** What a bench needs is not there; the message says what to do. */
+export class Unavailable extends Error {
+  override readonly name = 'Unavailable'
 }
 
 export interface Bench {
@@ -89,7 +96,7 @@ export class Sheet {
     this.add(where, system, metric, unit, value, true)
   }
 
-  /** What `troupe` should reach in that metric, in one case or (null) all. */
+  /** What `troupe` (and `troupe-3` …, several nodes) should reach in that metric, in one case or (null) all. */
   target(metric: string, target: Target, where: string | null = null): void {
     this.#targets.push({ metric, case: where, target })
   }
@@ -105,7 +112,7 @@ export class Sheet {
   }
 
   #ratios(where: string, metric: string, system: string, bySystem: ReadonlyMap<string, number[]>): Ratio[] {
-    if (system.split('=')[0] !== 'troupe') return []
+    if (!/^troupe(-\d+)?(=|$)/.test(system)) return []
     const ours = bySystem.get(system) ?? []
     return this.#targets
       .filter((row) => row.metric === metric && (row.case === null || row.case === where))
@@ -180,6 +187,7 @@ export function parseOptions(argv: readonly string[]): {
     options: {
       quick: { type: 'boolean', default: false },
       rounds: { type: 'string' },
+      size: { type: 'string' },
       systems: { type: 'string' },
       profile: { type: 'string' },
       out: { type: 'string' },
@@ -190,12 +198,15 @@ export function parseOptions(argv: readonly string[]): {
   })
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3))
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds is a whole number from 1')
+  const size = Number(values.size ?? 1)
+  if (!(size > 0 && size <= 1)) throw new Error('--size is a number above 0, at most 1')
   const othersMax = Number(values['others-max'] ?? Infinity)
   if (!(othersMax >= 0)) throw new Error('--others-max is a number of cores')
   return {
     options: {
       quick: values.quick,
       rounds,
+      size,
       systems: values.systems?.split(',') ?? null,
       profile: values.profile === undefined ? null : resolve(values.profile),
       details: values.details,
@@ -206,6 +217,11 @@ export function parseOptions(argv: readonly string[]): {
     out: values.out ?? null,
     help: values.help,
   }
+}
+
+/** So many of them, at the size that was asked for. */
+export function sized(options: BenchOptions, full: number): number {
+  return Math.max(1, Math.round(full * options.size))
 }
 
 /** Flags for a server that is profiled; `node --cpu-prof` writes when the process ends by itself. */

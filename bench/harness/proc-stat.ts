@@ -63,7 +63,8 @@ export function countCpu(pids: Readonly<Record<string, number>>): () => CpuUse {
   const start = performance.now()
   return () => {
     const seconds = (performance.now() - start) / 1000
-    const used = names.map(([name, pid], i) => [name, (cpuSeconds(pid) - (before[i] ?? 0)) / seconds] as const)
+    // What has ended meanwhile shows nothing.
+    const used = names.map(([name, pid], i) => [name, Math.max(0, cpuSeconds(pid) - (before[i] ?? 0)) / seconds] as const)
     const all = (machineCpuSeconds() - machine) / seconds
     return { cores: Object.fromEntries(used), others: Math.max(0, all - used.reduce((sum, [, cores]) => sum + cores, 0)) }
   }

@@ -21,6 +21,7 @@ export function ratioByRound(ours: readonly number[], theirs: readonly number[])
 
 export interface Percentiles {
   readonly p50: number
+  readonly p95: number
   readonly p99: number
   readonly p999: number
   readonly max: number
@@ -31,7 +32,7 @@ export interface Percentiles {
 export function percentiles(values: Float64Array, length: number = values.length): Percentiles {
   const sorted = values.subarray(0, length).sort()
   const rank = (p: number): number => sorted[Math.max(0, Math.ceil(p * length) - 1)] ?? NaN
-  return { p50: rank(0.5), p99: rank(0.99), p999: rank(0.999), max: rank(1), samples: length }
+  return { p50: rank(0.5), p95: rank(0.95), p99: rank(0.99), p999: rank(0.999), max: rank(1), samples: length }
 }
 
 /** Values appended without limit but that of memory: doubles. */

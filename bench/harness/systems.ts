@@ -34,7 +34,7 @@ const KNOWN: readonly System[] = [
     args: (directory) => [mongodbUrl(basename(directory))],
     durable: 'on a majority’s disks before the ack',
   },
-  ...[2, 3].map((nodes): System => ({
+  ...[2, 3, 6].map((nodes): System => ({
     name: `troupe-${nodes}`,
     dialect: 'troupe',
     program: here('servers/cluster.ts'),
@@ -107,7 +107,7 @@ export interface Running extends Child {
 }
 
 /** The heap flag that the `troupe` command sets for itself (a small young generation: memory a connection counts); every server gets it. */
-const SERVER_FLAGS = ['--max-semi-space-size=16']
+export const SERVER_FLAGS: readonly string[] = ['--max-semi-space-size=16']
 
 export async function startSystem(system: System, execArgv: readonly string[] = []): Promise<Running> {
   const directory = await dataDirectory()
@@ -135,4 +135,9 @@ export async function removeData(): Promise<void> {
 
 export function startLoad(): Promise<Child> {
   return startChild(here('load/load.ts'), [])
+}
+
+/** The load process whose clients are those of the SDK. */
+export function startClients(): Promise<Child> {
+  return startChild(here('load/clients.ts'), [])
 }

@@ -2,9 +2,9 @@
  * Several nodes of one machine as one system: clients spread over their client ports, so of an event's ways to its owner all but one in N
  * cross nodes. Arguments: data directory, number of nodes.
  */
-import { createServer, type AddressInfo } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { serveParent, startChild, type Child } from '../harness/child.ts'
+import { freePorts } from '../harness/nodes.ts'
 
 const directory = process.argv[2] as string
 const count = Number(process.argv[3])
@@ -16,7 +16,7 @@ const nodes = await Promise.all(
     startChild(
       new URL('member.ts', import.meta.url),
       [directory, `bench-${i + 1}`, String(port), rpcPorts.join(',')],
-      process.execArgv.filter((flag) => flag.startsWith('--max-semi-space-size')),
+      process.execArgv.filter((flag) => flag.startsWith('--max-semi-space-size') || flag.startsWith('--cpu-prof')),
     ),
   ),
 )
@@ -44,16 +44,4 @@ async function until(there: () => Promise<boolean>): Promise<void> {
     if (performance.now() > end) throw new Error(`the ${count} nodes did not find each other in ${PATIENCE_MS} ms`)
     await setTimeout(50)
   }
-}
-
-/** Each node must know the others' ports before it starts. */
-async function freePorts(wanted: number): Promise<number[]> {
-  const servers = Array.from({ length: wanted }, () => createServer())
-  const ports = await Promise.all(
-    servers.map(
-      (server) => new Promise<number>((resolve) => server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))),
-    ),
-  )
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
 }

@@ -1,12 +1,12 @@
 /**
  * Our side: one node in mode `start` on the embedded store, as `troupe start` runs it.
- * Arguments: data directory, `memory:`, or the URL of a MongoDB.
+ * Arguments: data directory, `memory:`, or the URL of a MongoDB; options of the node as JSON, if any.
  */
-import { startNode } from '../../src/node.ts'
+import { startNode, type NodeConfig } from '../../src/node.ts'
 import { serveParent } from '../harness/child.ts'
 import { benchApp } from './app.ts'
 
-const store = process.argv[2] as string
+const [store, optionsJson = '{}'] = process.argv.slice(2) as [string, string?]
 const node = await startNode({
   app: benchApp,
   node: 'bench-1',
@@ -14,6 +14,7 @@ const node = await startNode({
   adminListen: null,
   store: store === 'memory:' || store.startsWith('mongodb') ? store : `sqlite:${store}`,
   mode: 'start',
+  options: JSON.parse(optionsJson) as NonNullable<NodeConfig['options']>,
 })
 serveParent(
   { ports: [Number(new URL(node.clientUrl as string).port)], pids: {} },
