@@ -1,5 +1,6 @@
 /** A cluster of real processes on one machine, and what tests ask of it. Nothing here sleeps: it waits for lines, or asks until a deadline. */
 import { writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo, type Server } from 'node:net'
 import { join } from 'node:path'
 import type { ShownNode } from '../../src/admin/parts.ts'
 import { folder, Running } from '../cli/troupe.ts'
@@ -29,6 +30,25 @@ export function place(): string {
   const dir = folder({ 'app.ts': APP })
   writeFileSync(join(dir, 'secret'), SECRET)
   return dir
+}
+
+/** A port such that it and these above it are free now. */
+export async function freePort(above: readonly number[]): Promise<number> {
+  for (let tries = 0; tries < 50; tries++) {
+    const held: Server[] = []
+    const hold = (port: number): Promise<number | null> =>
+      new Promise((resolve) => {
+        const server = createServer()
+        held.push(server)
+        server.once('error', () => resolve(null))
+        server.listen(port, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))
+      })
+    const port = await hold(0)
+    const all = port === null || port > 64_000 ? [null] : await Promise.all(above.map((step) => hold(port + step)))
+    for (const server of held) server.close()
+    if (port !== null && !all.includes(null)) return port
+  }
+  throw new Error('no free ports')
 }
 
 /** Asks until the answer is as wanted. */
