@@ -103,8 +103,9 @@ export const OPTIONS: Readonly<Record<OptionName, OptionRow>> = Object.freeze({
   // Between nodes
   wireFrameBytes: row(4 * MIB, 64 * KIB, 64 * MIB, 'Largest message between two nodes; a larger one ends their connection.'),
   wireHandshakeMs: row(5 * SECOND, 100, MINUTE, 'A connection between nodes on which both are not known to each other by then is ended.'),
+  // Twice to three times this is below the time that a send waits for its answer.
   wirePingMs: row(
-    10 * SECOND,
+    3 * SECOND,
     100,
     10 * SECOND,
     'How often nodes say on each connection that they live; after twice to three times this without a word a connection is lost.',
@@ -242,7 +243,7 @@ export const OPTIONS: Readonly<Record<OptionName, OptionRow>> = Object.freeze({
     'Sends, and as many reads, of this node that wait for actors on other nodes or on their way; the next is answered `overloaded`.',
   ),
   forwardedBytes: row(128 * MIB, MIB, 64 * 1024 * MIB, 'The same in bytes of event data.'),
-  handoffActors: row(64, 1, 10_000, 'Actors on their way to one other node at once, after a change of members (H1).'),
+  handoffActors: row(32, 1, 10_000, 'Actors on their way to one other node at once, after a change of members (H1).'),
   handoffAckMs: row(
     2 * SECOND,
     10,

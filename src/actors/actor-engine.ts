@@ -338,12 +338,16 @@ export class ActorEngine implements Engine, Host {
     return activation === undefined ? Promise.resolve(null) : activation.release()
   }
 
-  adopt(bundle: Bundle): boolean {
+  adopt(bundle: Bundle, claimed?: (durable: boolean) => void): boolean {
     const opened = this.#life === 'open' ? openBundle(this, this.#app.byType, bundle) : null
     if (opened === null || this.#directory.get(bundle.actor) !== undefined) return false
     const activation = new Activation(this, bundle.actor, opened.key, opened.definition)
     this.#directory.adopt(activation)
     activation.adopt(opened)
+    if (claimed !== undefined) {
+      const over = (): void => claimed(false)
+      activation.writer.gateDurable({ released: () => claimed(true), moved: over, failed: over })
+    }
     return true
   }
 

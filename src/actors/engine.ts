@@ -67,9 +67,10 @@ export interface Engine extends ActorCalls {
   /**
    * Takes up what another owner gave up (H1), unless the actor is here already. The claim at place n + 1 is appended at once, and nothing leaves before it is
    * durable (J2); if the place is taken the store is read, as after any fence. False, and nothing has happened: the bundle cannot be used here (malformed, of
-   * newer code, too large), or this engine takes nothing now. Never throws.
+   * newer code, too large), or this engine takes nothing now. Never throws. `claimed`: called once after true, when the store has decided the claim; false: another
+   * owner was before it, or the store did not take it.
    */
-  adopt(bundle: Bundle): boolean
+  adopt(bundle: Bundle, claimed?: (durable: boolean) => void): boolean
   /** The actors here that are not leaving. `busy`: what waits and what came lately, to compare by: the busiest should move first. */
   activations(): Iterable<{ readonly actor: string; readonly busy: number }>
   /**

@@ -26,7 +26,7 @@ export type TurnOutcome =
   | { readonly kind: 'refused'; readonly reason: string; readonly message: string }
   | { readonly kind: 'threw'; readonly error: unknown }
 
-class Refused {
+export class Refused {
   readonly reason: string
   readonly message: string
   constructor(reason: string, message: string) {

@@ -98,6 +98,11 @@ export class AskingLink {
     return this.#waiting.length + this.#urgent.length + this.#asked.size
   }
 
+  /** Requests that wait for credit (R1). */
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
   /** More waits for the network than should: bundles wait. */
   get crowded(): boolean {
     return this.#batch !== null && this.#batch.waitingBytes > this.#parts.options.linkBufferBytes

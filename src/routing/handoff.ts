@@ -4,7 +4,7 @@
  *  1. Until an actor moves it is served here. It moves in one bundle, made when nothing of it is undecided (J4); from then on this node
  *     answers `moved`, and would read the store like anybody.
  *  2. The busiest first, a few at a time for each node. Who is asked for at its new owner is pulled from here before its turn.
- *  3. It counts as handed over when the new owner has said that it took it. A bundle that is lost costs a read of the store, nothing else:
+ *  3. It counts as handed over when the new owner has said that it took it, which it says when its claim is durable: that paces the rest. A bundle that is lost costs a read of the store, nothing else:
  *     what is in it is durable.
  *  4. When nothing is left that belongs to others, that is said: nobody pulls from here any more under this placement.
  */

@@ -219,11 +219,17 @@ export class Inbound {
   #bundle(link: AnsweringLink, { id, actor, bytes }: BundleFrame): void {
     const { local, routes, pulls, counters, sync } = this.#parts
     const bundle = routes.mine(actor) ? decodeBundle(bytes) : null
-    const taken = bundle !== null && bundle.actor === actor && local.engine?.adopt(bundle) === true
-    if (taken) counters.adopted++
-    else sync.moved(link.peer.id, link.viewHash)
-    writeHanded(link.out, id, taken)
-    link.wrote()
+    const told = (taken: boolean): void => {
+      if (link.over) return
+      writeHanded(link.out, id, taken)
+      link.wrote()
+    }
+    // Said when the claim is durable: so the old owner sends no more at once than the store here takes.
+    if (bundle !== null && bundle.actor === actor && local.engine?.adopt(bundle, told) === true) counters.adopted++
+    else {
+      sync.moved(link.peer.id, link.viewHash)
+      told(false)
+    }
     pulls.arrived(actor)
   }
 }

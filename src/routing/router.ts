@@ -68,6 +68,8 @@ export interface RouterStats {
   readonly lanes: number
   readonly pendingSends: number
   readonly pendingReads: number
+  /** Requests that wait for the credit of another node: of that for which most do (R1). */
+  readonly waitingForCredit: number
   /** Requests of other nodes that are not answered yet. */
   readonly inbound: number
   /** Subscriptions of this node, and those that other nodes have here. */
@@ -75,6 +77,8 @@ export interface RouterStats {
   readonly leases: number
   readonly pulling: number
   readonly leaving: number
+  /** Actors here that are others' by the placement in force, waiting or on their way. */
+  readonly toHandOver: number
   readonly counters: Readonly<Record<string, number>>
   readonly times: Readonly<Record<keyof RoutingTimes, HistogramNumbers>>
 }
@@ -325,17 +329,21 @@ class NodeRouter implements Router, ActorCalls {
   stats(): RouterStats {
     let inbound = 0
     for (const link of this.#links.answering()) inbound += link.pending
+    let waitingForCredit = 0
+    for (const link of this.#links.asking()) waitingForCredit = Math.max(waitingForCredit, link.waiting)
     const { handoff, pull, movedPause, failover } = this.#times
     return {
       links: this.#links.size,
       lanes: this.#lanes.size,
       pendingSends: this.#lanes.pending,
       pendingReads: this.#reads.pending,
+      waitingForCredit,
       inbound,
       subscriptions: this.#subscriptions.size,
       leases: this.#leases.size,
       pulling: this.#pulls.holding,
       leaving: this.#handoff.leaving,
+      toHandOver: this.#handoff.progress.left,
       counters: Object.fromEntries(Object.entries(this.#counters)) as Record<string, number>,
       times: { handoff: handoff.numbers(), pull: pull.numbers(), movedPause: movedPause.numbers(), failover: failover.numbers() },
     }

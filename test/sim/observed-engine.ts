@@ -73,8 +73,8 @@ export function observed(engine: Engine, life: Life, eyes: Eyes): Engine {
       if (life.alive) eyes.released(actor, bundle, life)
       return bundle
     },
-    adopt: (bundle) => {
-      const taken = engine.adopt(bundle)
+    adopt: (bundle, claimed) => {
+      const taken = engine.adopt(bundle, claimed)
       if (life.alive) eyes.adopted(bundle, taken, life)
       return taken
     },
