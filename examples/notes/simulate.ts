@@ -5,6 +5,7 @@ import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { secretOf } from './config.ts'
 import { FULL, simulate, SMALL, tableOf, type Progress, type SimulatorOptions } from './simulator.ts'
+import { startCluster, type Cluster } from './simulator/cluster-process.ts'
 import { PROVIDER } from './simulator/items.ts'
 import { startProcess, type NodeProcess } from './simulator/node-process.ts'
 import { Tokens } from './tokens.ts'
@@ -13,6 +14,7 @@ const HELP = `Simulates users, a data provider and clients of the notes applicat
 
   node examples/notes/simulate.ts --url http://127.0.0.1:7000 [options]     against a running node (npm start -- --quiet)
   node examples/notes/simulate.ts --spawn --dir DIR [options]               starts a node itself, and can kill it
+  node examples/notes/simulate.ts --nodes 3 --dir DIR [options]             starts a cluster of three, kills and drains its nodes
 
   --users N         accounts (${FULL.users})             --notes N      notes loaded first (${FULL.notes})
   --rate N          notes/s from the provider (${FULL.rate})  --duration S   seconds of the live phase (${FULL.durationS})
@@ -23,11 +25,16 @@ const HELP = `Simulates users, a data provider and clients of the notes applicat
   --no-audit        without reading everything back
   --run NAME        names this run's items (random)
   --dir DIR         folder of the store and the secret; the provider's token is made from it (.troupe/notes)
+  --url URL         of a node's client port; of several nodes of a cluster with commas between: they are used in turn
   --spawn           start the node as a child on DIR, with cheap password hashing (NOTES_SCRYPT_LN=10 unless set)
-  --port PORT       its client port (7000)
-  --kill-every S    with --spawn: kill -9 and restart it every S seconds of the live phase
+  --nodes N         start 'troupe cluster' with N nodes as a child on DIR, the same way (2 to 9; what they log: DIR/cluster.log)
+  --port PORT       its client port; of a cluster the first (7000)
+  --kill-every S    with --spawn or --nodes: kill -9 a node every S seconds of the live phase; it is started again
+  --drain-every S   with --nodes: drain a node every S seconds, another one than is killed then; it comes back too
   --json            the report as JSON on standard output instead of the table
   --out FILE        the report as JSON into a file
+
+With --nodes a run passes only if, beside the audit, nothing failed and the client library gave up no send.
 
 Environment: NOTES_PROVIDER_TOKEN instead of --dir.`
 
@@ -61,7 +68,9 @@ function parse() {
       dir: { type: 'string', default: '.troupe/notes' },
       spawn: { type: 'boolean', default: false },
       port: { type: 'string', default: '7000' },
+      nodes: { type: 'string' },
       'kill-every': { type: 'string' },
+      'drain-every': { type: 'string' },
       json: { type: 'boolean', default: false },
       out: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
@@ -80,10 +89,16 @@ if (values.help) {
   console.log(HELP)
   process.exit(0)
 }
-if ((values.url === undefined) === !values.spawn) usage('give either --url or --spawn')
+if ([values.url !== undefined, values.spawn, values.nodes !== undefined].filter(Boolean).length !== 1)
+  usage('give one of --url, --spawn and --nodes')
 if (!/^[a-z0-9]{1,16}$/.test(values.run)) usage('--run is up to 16 small letters and digits')
+const nodes = values.nodes === undefined ? null : number('nodes', values.nodes)
+if (nodes !== null && (!Number.isInteger(nodes) || nodes < 2 || nodes > 9)) usage('--nodes is a whole number from 2 to 9')
 const killEveryS = values['kill-every'] === undefined ? null : number('kill-every', values['kill-every'])
-if (killEveryS !== null && (!values.spawn || killEveryS < 1)) usage('--kill-every needs --spawn and at least 1 s')
+if (killEveryS !== null && ((!values.spawn && nodes === null) || killEveryS < 1))
+  usage('--kill-every needs --spawn or --nodes, and at least 1 s')
+const drainEveryS = values['drain-every'] === undefined ? null : number('drain-every', values['drain-every'])
+if (drainEveryS !== null && (nodes === null || drainEveryS < 1)) usage('--drain-every needs --nodes, and at least 1 s')
 
 const sizes: Record<string, number> = {}
 for (const [flag, name] of Object.entries(NUMBERS)) {
@@ -107,21 +122,27 @@ function show({ phase, share, text }: Progress): void {
 }
 
 let node: NodeProcess | null = null
+let cluster: Cluster | null = null
 let killing: Promise<unknown> = Promise.resolve()
 let killTimer: NodeJS.Timeout | undefined
 let kills = 0
 try {
+  const env = { NOTES_SCRYPT_LN: process.env['NOTES_SCRYPT_LN'] ?? '10' }
   if (values.spawn) {
-    const env = { NOTES_SCRYPT_LN: process.env['NOTES_SCRYPT_LN'] ?? '10' }
     node = await startProcess({ dir: values.dir, port: number('port', values.port), adminPort: 0, env })
     console.error(`started a node at ${node.url}`)
+  }
+  if (nodes !== null) {
+    cluster = await startCluster({ dir: values.dir, nodes, port: number('port', values.port), env })
+    console.error(`started ${cluster.nodes.map(({ name, url }) => `${name} at ${url}`).join(', ')}`)
   }
   const secret = process.env['NOTES_PROVIDER_TOKEN'] === undefined ? (process.env['NOTES_SECRET'] ?? secretOf(values.dir)) : ''
   const options: SimulatorOptions = {
     ...preset,
     ...sizes,
     ...(values['no-audit'] && { audit: false }),
-    url: node?.url ?? values.url ?? '',
+    strict: cluster !== null,
+    urls: cluster?.nodes.map(({ url }) => url) ?? (node === null ? (values.url ?? '').split(',') : [node.url]),
     run: values.run,
     providerToken: process.env['NOTES_PROVIDER_TOKEN'] ?? new Tokens(secret).provider(PROVIDER),
   }
@@ -134,22 +155,24 @@ try {
   const report = await simulate(options, {
     progress: show,
     signal: abort.signal,
+    ...(cluster !== null && {
+      faults: { cluster, killEveryS, drainEveryS, told: (line: string) => console.error(`${terminal ? '\n' : ''}${line}`) },
+    }),
     live: () => {
-      if (killEveryS === null) return
+      if (killEveryS === null || node === null) return
       killTimer = setInterval(kill, killEveryS * 1000)
       setTimeout(() => clearInterval(killTimer), (options.durationS - 1) * 1000).unref()
     },
   })
   await killing
   if (terminal) process.stderr.write('\n')
-  const full = killEveryS === null ? report : { ...report, kills }
+  const killed = killEveryS !== null && node !== null
+  const full = killed ? { ...report, kills } : report
   if (values.out !== undefined) {
     mkdirSync(dirname(values.out), { recursive: true })
     writeFileSync(values.out, `${JSON.stringify(full, null, 2)}\n`)
   }
-  console.log(
-    values.json ? JSON.stringify(full, null, 2) : `${killEveryS === null ? '' : `killed ${kills} times (kill -9)\n`}${tableOf(report)}`,
-  )
+  console.log(values.json ? JSON.stringify(full, null, 2) : `${killed ? `killed ${kills} times (kill -9)\n` : ''}${tableOf(report)}`)
   process.exitCode = report.ok ? 0 : 1
 } catch (error) {
   console.error(`simulate: ${error instanceof Error ? error.message : String(error)}`)
@@ -158,4 +181,5 @@ try {
   clearInterval(killTimer)
   await killing.catch(() => undefined)
   await node?.stop()
+  await cluster?.stop()
 }

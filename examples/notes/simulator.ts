@@ -1,20 +1,22 @@
 /**
- * The simulator: users, a data provider and clients against a running node, over HTTP and WebSocket, and an audit in the end.
+ * The simulator: users, a data provider and clients against running nodes, over HTTP and WebSocket, and an audit in the end.
  * The command is simulate.ts; a test or another program calls `simulate`.
  *
  *   register ─▶ load ─▶ live: provider, pagers and sockets side by side ─▶ everything answered ─▶ audit
  *
- * The node may be killed and started again at any time: whatever was not answered is sent again under the same identity, and what
- * was acknowledged must be there in the end, once.
+ * Nodes may be killed and started again at any time: whatever was not answered is sent again under the same identity, to any node, and what
+ * was acknowledged must be there in the end, once. With `faults` it kills and drains them itself.
  */
 import { seeded } from './simulator/random.ts'
 import { audit, feedReport, type AuditParts, type FeedReport } from './simulator/audit.ts'
+import type { Cluster } from './simulator/cluster-process.ts'
+import { newProbed, startFaults, type Faults, type FaultsReport } from './simulator/faults.ts'
 import { Http } from './simulator/http.ts'
 import { Items } from './simulator/items.ts'
 import { Ledger } from './simulator/ledger.ts'
 import type { SimulatorOptions } from './simulator/options.ts'
 import { page } from './simulator/pagers.ts'
-import { people } from './simulator/people.ts'
+import { enter, type Person } from './simulator/people.ts'
 import { load, provide, type ProviderParts } from './simulator/provider.ts'
 import { operationsOf, type SimulatorReport } from './simulator/report.ts'
 import { follow, type Sockets } from './simulator/sockets.ts'
@@ -37,18 +39,26 @@ export interface SimulatorHooks {
   readonly live?: () => void
   /** Ends the phase at work early; the report is made all the same. */
   readonly signal?: AbortSignal
+  /** Nodes that go and come back in the live phase. */
+  readonly faults?: {
+    readonly cluster: Cluster
+    readonly killEveryS: number | null
+    readonly drainEveryS: number | null
+    readonly told: (line: string) => void
+  }
 }
 
 const FEEDS_MS_MAX = 30_000
 
 export async function simulate(options: SimulatorOptions, hooks: SimulatorHooks = {}): Promise<SimulatorReport> {
-  const { users, notes, rate, clients, sockets, durationS, patienceS, url, run } = checked(options)
+  const { users, notes, rate, clients, sockets, durationS, patienceS, urls, run, early } = checked(options)
   const startedAt = new Date().toISOString()
   const tally = new Tally()
-  const http = new Http(url, { sockets: Math.max(64, clients), patienceS, tally })
+  const http = new Http(urls, { sockets: Math.max(64, clients), patienceS, tally })
   const items = new Items(run, users, notes)
   const provided = new Ledger()
   const added = new Ledger()
+  const probed = newProbed()
   const seconds: Record<string, number> = {}
   const phase = async <Result>(
     name: Progress['phase'],
@@ -67,13 +77,18 @@ export async function simulate(options: SimulatorOptions, hooks: SimulatorHooks 
 
   try {
     const entered = (): number => tally.count('register')
-    const all = await phase(
+    const aborted = (): boolean => hooks.signal?.aborted === true
+    const all: (Person | undefined)[] = Array.from({ length: users })
+    const entering = phase(
       'register',
       () => ({ share: entered() / users, text: `${entered()} of ${users} users` }),
-      () => people(http, tally, run, users),
+      () => enter(all, http, tally, run, aborted),
     )
+    // Early: the others come while there is traffic already. A failure ends it (`broken`).
+    if (!early) await entering
+    const broken = new Promise<never>((_, reject) => void entering.catch(reject))
+    broken.catch(() => undefined)
     const provider: ProviderParts = { http, token: options.providerToken, items, people: all, ledger: provided, tally, patienceS }
-    const aborted = (): boolean => hooks.signal?.aborted === true
     if (notes > 0)
       await phase(
         'load',
@@ -85,6 +100,7 @@ export async function simulate(options: SimulatorOptions, hooks: SimulatorHooks 
     let last = { acked: loaded, pages: 0 }
     let providing: ReturnType<typeof provide> | null = null
     let following: Sockets | null = null
+    let faults: Faults | null = null
     let pagesWrong = 0
     const began = performance.now()
     const liveText = (): string => {
@@ -99,18 +115,21 @@ export async function simulate(options: SimulatorOptions, hooks: SimulatorHooks 
       async () => {
         const random = seeded(options.seed)
         following = follow(
-          { url, people: all.slice(0, sockets), items, provided, added, tally, patienceS, pause: (attempt) => http.pause(attempt) },
+          { urls, people: () => all.slice(0, sockets), items, provided, added, tally, patienceS, pause: (attempt) => http.pause(attempt) },
           options.addRate,
         )
         providing = provide(provider, notes, rate)
         const paging = page({ http, people: all, tally, random }, clients, options.pageRate)
         hooks.live?.()
-        await elapsed(durationS * 1000, hooks.signal)
-        await Promise.all([providing.finish(), paging.finish(), following.finish()])
+        if (hooks.faults !== undefined)
+          faults = startFaults({ ...hooks.faults, http, people: all, items, probed, tally, patienceS, durationS })
+        await Promise.race([elapsed(durationS * 1000, hooks.signal), broken])
+        await faults?.finish()
+        await Promise.all([providing.finish(), paging.finish(), following.finish(), entering])
         pagesWrong = paging.wrong()
       },
     )
-    const parts: AuditParts = { http, people: all, items, provided, added, sockets }
+    const parts: AuditParts = { http, people: all, items, provided, added, probed, sockets }
     const feeds = await settled(parts, following, sockets)
     let read = 0
     const found = options.audit
@@ -124,7 +143,8 @@ export async function simulate(options: SimulatorOptions, hooks: SimulatorHooks 
     const ok =
       pagesWrong === 0 &&
       (found === null || found.lost + found.duplicated + found.misplaced + found.altered + found.revived === 0) &&
-      (feeds === null || feeds.missed + feeds.duplicated + feeds.gaps === 0)
+      (feeds === null || feeds.missed + feeds.duplicated + feeds.gaps === 0) &&
+      (!options.strict || sum(tally.failures) + sum(tally.rejected) === 0)
     return {
       ok,
       run,
@@ -137,7 +157,9 @@ export async function simulate(options: SimulatorOptions, hooks: SimulatorHooks 
       pagesWrong,
       retries: tally.retries,
       failures: tally.failures,
+      rejected: tally.rejected,
       outages: tally.outages,
+      faults: faultsOf(faults),
       audit: found,
       feeds,
     }
@@ -145,6 +167,9 @@ export async function simulate(options: SimulatorOptions, hooks: SimulatorHooks 
     http.close()
   }
 }
+
+/** The compiler does not see that a phase has set it. */
+const faultsOf = (faults: Faults | null): FaultsReport | null => faults?.report() ?? null
 
 /** Waits until the feeds have brought everything, no longer than half a minute; then closes the sockets. */
 async function settled(parts: AuditParts, following: Sockets | null, sockets: number): Promise<FeedReport | null> {
@@ -160,6 +185,8 @@ async function settled(parts: AuditParts, following: Sockets | null, sockets: nu
 }
 
 function checked(options: SimulatorOptions): SimulatorOptions {
+  if (options.urls.length === 0) throw new RangeError('urls: at least one')
+  if (options.early && options.notes > 0) throw new RangeError('early: there is nobody yet to load notes for')
   if (options.sockets > options.users) throw new RangeError('sockets: at most one for each user')
   if (options.users < 1 || options.clients < 1 || options.rate <= 0 || options.pageRate <= 0 || options.addRate <= 0)
     throw new RangeError('users and clients must be at least 1, rates above 0')

@@ -13,6 +13,7 @@ const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 const OWN: ReadonlyMap<string, string> = new Map([
   ['troupe', new URL(`../index.${EXTENSION}`, import.meta.url).href],
   ['troupe/client', new URL(`../client/index.${EXTENSION}`, import.meta.url).href],
+  ['troupe/testing', new URL(`../testing.${EXTENSION}`, import.meta.url).href],
 ])
 
 export interface LoadedApp {
@@ -29,21 +30,24 @@ export function appPath(given: string): string {
 
 /** Rejects with a CliError that names the module and, where it can, the line. */
 export async function loadApp(path: string): Promise<LoadedApp> {
+  const { default: app } = await loadModule(path)
+  if ((app as Partial<App> | undefined)?.troupe !== 'app') throw failed(`${path} does not 'export default app({ actors: … })'`)
+  return { app: app as App, path, dir: dirname(path) }
+}
+
+/** What a module exports; rejects as `loadApp` does. */
+export async function loadModule(path: string): Promise<Readonly<Record<string, unknown>>> {
   registerHooks({
     resolve: (specifier, context, next) => {
       const own = OWN.get(specifier)
       return own === undefined ? next(specifier, context) : { url: own, shortCircuit: true }
     },
   })
-  let module: { readonly default?: unknown }
   try {
-    module = (await import(pathToFileURL(path).href)) as { readonly default?: unknown }
+    return (await import(pathToFileURL(path).href)) as Readonly<Record<string, unknown>>
   } catch (error) {
     throw broken(path, error)
   }
-  const app = module.default as Partial<App> | undefined
-  if (app?.troupe !== 'app') throw failed(`${path} does not 'export default app({ actors: … })'`)
-  return { app: app as App, path, dir: dirname(path) }
 }
 
 function broken(path: string, error: unknown): CliError {

@@ -1,8 +1,8 @@
-/** What ends a command without success: one line for standard error, and the exit code: 1 it failed, 2 it was asked wrongly. */
+/** What ends a command without success: one line for standard error, and the exit code: 1 it failed, 2 it was asked wrongly; `simulate` has more. */
 export class CliError extends Error {
-  readonly exitCode: 1 | 2
+  readonly exitCode: number
 
-  constructor(exitCode: 1 | 2, message: string, cause?: unknown) {
+  constructor(exitCode: number, message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause })
     this.name = 'CliError'
     this.exitCode = exitCode
@@ -15,6 +15,11 @@ export function failed(message: string, cause?: unknown): CliError {
 
 export function misused(message: string): CliError {
   return new CliError(2, message)
+}
+
+/** All is said: only the exit code is left. */
+export function ended(exitCode: number): CliError {
+  return new CliError(exitCode, '')
 }
 
 /** One line, whatever was thrown. */

@@ -14,6 +14,7 @@ import { nodesCommand } from './commands/nodes.ts'
 import { queryCommand } from './commands/query.ts'
 import { removeCommand } from './commands/remove.ts'
 import { sendCommand } from './commands/send.ts'
+import { SIMULATE_USAGE, simulateCommand } from './commands/simulate.ts'
 import { startCommand } from './commands/start.ts'
 import { storeCommand } from './commands/store.ts'
 import { tokenCommand } from './commands/token.ts'
@@ -26,7 +27,7 @@ import { example } from './flags.ts'
 import type { Terminal } from './terminal.ts'
 import { troupeVersion } from '../node/version.ts'
 
-type AddCommand = (program: Command, terminal: Terminal) => void
+type AddCommand = (program: Command, terminal: Terminal, args: readonly string[]) => void
 
 const COMMANDS: readonly AddCommand[] = [
   devCommand,
@@ -44,6 +45,7 @@ const COMMANDS: readonly AddCommand[] = [
   verifyCommand,
   storeCommand,
   loadCommand,
+  simulateCommand,
   tokenCommand,
   doctorCommand,
   versionCommand,
@@ -52,7 +54,7 @@ const COMMANDS: readonly AddCommand[] = [
 
 /** Runs one command line and returns its exit code. Never throws. */
 export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
-  const program = buildProgram(terminal)
+  const program = buildProgram(terminal, args)
   try {
     await program.parseAsync(args, { from: 'user' })
     return 0
@@ -61,7 +63,8 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
   }
 }
 
-export function buildProgram(terminal: Terminal): Command {
+/** `args`: for a command that starts others like itself. */
+export function buildProgram(terminal: Terminal, args: readonly string[] = []): Command {
   const program = new Command('troupe')
     .description('Troupe: every user is an actor with state that lives on one node and survives it.')
     .version(troupeVersion(), '-V, --version', 'print the version')
@@ -81,7 +84,7 @@ Each command explains itself: troupe COMMAND --help. Flags win over TROUPE_* var
 Exit codes: 0 done, 1 failed, 2 wrong use.`,
     )
   // Before the commands: they inherit output and exit behaviour.
-  for (const add of COMMANDS) add(program, terminal)
+  for (const add of COMMANDS) add(program, terminal, args)
   program.hook('preAction', (_, command) => applyConfig(command, program))
   return program
 }
@@ -91,9 +94,10 @@ function report(error: unknown, program: Command, args: readonly string[], termi
     if (error.exitCode === 0) return 0
     if (error.code === 'commander.help') terminal.err(program.helpInformation())
     else terminal.err(`troupe: ${lineOf(error).replace(/^error: /, '')} (see 'troupe ${helpOf(program, args)}--help')`)
-    return 2
+    return args[0] === 'simulate' ? SIMULATE_USAGE : 2
   }
   const verbose = args.includes('--verbose') || process.env['TROUPE_VERBOSE'] !== undefined
+  if (error instanceof CliError && error.message === '') return error.exitCode
   terminal.err(`troupe: ${lineOf(error)}`)
   if (verbose && error instanceof Error) terminal.err(stackOf(error))
   if (error instanceof CliError) return error.exitCode

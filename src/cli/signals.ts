@@ -19,3 +19,12 @@ export function onSignals(plan: SignalPlan): () => void {
     process.off('SIGINT', take)
   }
 }
+
+/**
+ * SIGUSR2: a rolling restart. Not SIGHUP: a terminal that closes sends that to all in it, and then the nodes should go.
+ * Returns how to listen no longer.
+ */
+export function onRestart(restart: () => void): () => void {
+  process.on('SIGUSR2', restart)
+  return () => void process.off('SIGUSR2', restart)
+}

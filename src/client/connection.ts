@@ -11,8 +11,8 @@
  * 1. Each phase owns its timers and links; `#enter` is the only way from one to the next and releases them.
  * 2. `up` and `down` alternate, and no frame of a link comes before its `up` or after its `down`.
  * 3. Of several addresses each client begins with one at random, and goes on to the next when one fails, ends or drains.
- * 4. It waits at random below 0.5 s before the first new attempt, the bound doubling to 20 s, and begins at 0.5 s again only after a
- *    link that lived 10 s. A server's `retryAfterMs` is added to that, where there is no other to go to, and so are hints.
+ * 4. It waits at random below 0.5 s before the first new attempt, the bound doubling to 20 s with each round of all addresses (that one
+ *    node is away says nothing of the next), and begins at 0.5 s again only after a link that lived 10 s. A server's `retryAfterMs` is added to that, where there is no other to go to, and so are hints.
  */
 import type { OkReply, ServerFrame, WelcomeFrame } from '../protocol/frames.ts'
 import { CLOSE, reconnects } from '../protocol/close-codes.ts'
@@ -83,6 +83,8 @@ const FIRST_MS = 500
 const MAX_MS = 20_000
 const STABLE_MS = 10_000
 const SUSPENDED_MS = 120_000
+/** So late a server may still come to a `connect` whose answer was not waited for any more. */
+const UNHEARD_MS = 60_000
 
 export class Connection {
   readonly #parts: ConnectionParts
@@ -95,6 +97,8 @@ export class Connection {
   /** Which address is tried next, modulo their number. */
   #turn: number
   #suspend: Cancellable
+  /** When a link of ours ended that had asked and was told nothing. */
+  #unheardAt = -UNHEARD_MS
 
   constructor(parts: ConnectionParts, on: ConnectionEvents) {
     this.#parts = parts
@@ -140,7 +144,7 @@ export class Connection {
     // It was opened with the old session's ticket.
     this.#life.next?.close(1000, '')
     this.#life.next = undefined
-    this.#lose({ code: 1000, reason: 'beginning a new session', bye: undefined, welcomed: true }, 0)
+    this.#lose({ code: 1000, reason: 'beginning a new session', bye: undefined, welcomed: true, asked: true }, 0)
   }
 
   // ── From waiting to open ───────────────────────────────────────────────────────────────────────────────────────────
@@ -222,6 +226,7 @@ export class Connection {
 
   #ended(link: Link, url: string, end: LinkEnd): void {
     const life = this.#life
+    if (end.asked && !end.welcomed && end.bye === undefined) this.#unheardAt = this.#parts.clock.mono()
     if (life.phase === 'open' && life.next === link) {
       life.next = undefined
       // Once: the next refusal is not of a ticket alone.
@@ -232,9 +237,11 @@ export class Connection {
     }
     if ((life.phase !== 'open' && life.phase !== 'opening') || life.link !== link) return
     const withoutTicket = this.#parts.credentials.ended(end)
-    // The connection that takes over may be known to the server as such before its welcome is here.
-    const replacedByOwn = end.code === CLOSE.replaced && life.phase === 'open' && life.next !== undefined
-    const stop = !replacedByOwn && (end.bye === undefined ? !reconnects(end.code) : !end.bye.reconnect)
+    // Codes that say stop, and do not mean this client: a connection of its own that takes over may be known to the server as such before its
+    // welcome is here, or after it was given up; and it does ask at once: 3502 is a server, or a network, that stood still meanwhile.
+    const unheard = this.#parts.clock.mono() - this.#unheardAt < UNHEARD_MS
+    const byOwn = end.code === CLOSE.replaced && (unheard || (life.phase === 'open' && life.next !== undefined))
+    const stop = !byOwn && end.code !== CLOSE.neverConnected && (end.bye === undefined ? !reconnects(end.code) : !end.bye.reconnect)
     if (withoutTicket) return this.#lose(end, undefined)
     if (stop) return this.close(end.code, end.reason)
     this.#turn++
@@ -259,8 +266,12 @@ export class Connection {
 
   #wait(afterMs: number): void {
     const { clock, random } = this.#parts
-    const ms = afterMs + backoffMs(this.#attempt++, FIRST_MS, MAX_MS, random)
+    const ms = afterMs + backoffMs(this.#round(this.#attempt++), FIRST_MS, MAX_MS, random)
     this.#enter({ phase: 'waiting', timer: clock.after(ms, () => this.#begin()) })
+  }
+
+  #round(attempt: number): number {
+    return Math.floor(attempt / this.#parts.urls.length)
   }
 
   #suspendLater(): Cancellable {
@@ -283,7 +294,7 @@ export class Connection {
     this.#turn++
     // A server that drains everywhere, or that is reached again behind one address, is not asked without end.
     const attempt = this.#attempt++
-    const again = attempt === 0 ? 0 : backoffMs(attempt, FIRST_MS, MAX_MS, this.#parts.random)
+    const again = attempt === 0 ? 0 : backoffMs(this.#round(attempt), FIRST_MS, MAX_MS, this.#parts.random)
     life.move = this.#parts.clock.after(afterMs + again, () => this.#move(life, moveUrl(this.#url, hinted)))
   }
 

@@ -22,6 +22,8 @@ export interface LinkEnd {
   /** The server's last word, if it had time for one. */
   readonly bye: ByeFrame | undefined
   readonly welcomed: boolean
+  /** `connect` was sent: the server may act on it, though its answer never came. */
+  readonly asked: boolean
 }
 
 export interface LinkEvents {
@@ -49,6 +51,7 @@ export class Link {
   readonly #on: LinkEvents
   readonly #socket: Socket
   #phase: 'opening' | 'live' | 'over' = 'opening'
+  #asked = false
   #bye: ByeFrame | undefined
   #bytesMax = Infinity
   #silenceMsMax = WELCOME_MS_MAX
@@ -62,7 +65,9 @@ export class Link {
     this.#watchdog = this.#watch(WELCOME_MS_MAX)
     this.#socket = parts.transport(parts.url, parts.codec.subprotocol, {
       opened: () => {
-        if (this.#phase === 'opening') this.#socket.send(parts.codec.encode(parts.connect))
+        if (this.#phase !== 'opening') return
+        this.#asked = true
+        this.#socket.send(parts.codec.encode(parts.connect))
       },
       message: (data) => this.#message(data),
       closed: (code, reason) => this.#end(code, reason),
@@ -132,7 +137,7 @@ export class Link {
     const welcomed = this.#phase === 'live'
     this.#phase = 'over'
     this.#watchdog.cancel()
-    this.#on.ended({ code: this.#bye?.code ?? code, reason: this.#bye?.reason ?? reason, bye: this.#bye, welcomed })
+    this.#on.ended({ code: this.#bye?.code ?? code, reason: this.#bye?.reason ?? reason, bye: this.#bye, welcomed, asked: this.#asked })
   }
 }
 

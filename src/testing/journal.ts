@@ -39,6 +39,10 @@ export class Journals {
   readonly #app: App
   readonly #options: Options
   readonly #turn: TurnContext
+  /** What was read, and what it folds to: looked at many times while a world comes to rest. */
+  readonly #read = new Map<string, Journal>()
+  readonly #folds = new WeakMap<Journal, FoldOutcome>()
+  readonly #impure = new WeakMap<Journal, string | null>()
 
   constructor(store: Store, app: App, options: Options) {
     this.#store = store
@@ -61,6 +65,8 @@ export class Journals {
     const definition = 'wrong' in id ? undefined : this.#app.byType.get(id.type)
     const loaded = await this.#store.load(actor)
     if (definition === undefined || loaded === null) return null
+    const known = this.#read.get(actor)
+    if (known !== undefined && known.loaded.n === loaded.n && known.loaded.snapshot?.n === loaded.snapshot?.n) return known
     const [entries, refusals, effects, batches]: [JournalEntry[], RefusalBody[], EffectBody[], StoredBatch[]] = [[], [], [], []]
     let whole = definition.history !== 'none'
     const timers = new Map<string, { due: number; type: string }>()
@@ -83,12 +89,16 @@ export class Journals {
       if (page.length < PAGE) break
     }
     const chain = await walkChain(this.#store, actor)
-    return { actor, definition, chain, entries, refusals, effects, timers, whole, loaded, batches }
+    const journal: Journal = { actor, definition, chain, entries, refusals, effects, timers, whole, loaded, batches }
+    this.#read.set(actor, journal)
+    return journal
   }
 
   /** As a node would fold it, from the newest snapshot. */
-  folded({ actor, definition, loaded }: Journal): FoldOutcome {
-    return fold(loaded, this.#parts(actor, definition))
+  folded(journal: Journal): FoldOutcome {
+    let outcome = this.#folds.get(journal)
+    if (outcome === undefined) this.#folds.set(journal, (outcome = this.#fold(journal)))
+    return outcome
   }
 
   /** As it was at this offset; null: that cannot be told any more, or no batch ends there. */
@@ -100,9 +110,15 @@ export class Journals {
 
   /** What is wrong with the reducers, as this journal shows it: it is folded from its beginning where it can be, here and elsewhere. */
   impurity(journal: Journal): string | null {
-    const here = this.folded(journal)
+    let found = this.#impure.get(journal)
+    if (found === undefined) this.#impure.set(journal, (found = this.#impurity(journal)))
+    return found
+  }
+
+  #impurity(journal: Journal): string | null {
+    const here = this.#fold(journal)
     if (here.kind !== 'folded') return why(journal.actor, here)
-    const there = elsewhere(() => this.folded(journal))
+    const there = elsewhere(() => this.#fold(journal))
     if (there.kind !== 'folded') return why(journal.actor, there)
     const differs = json(here.memory.state) !== json(there.memory.state)
     if (!journal.whole) return differs ? `the reducers of ${journal.actor} gave two states for the same entries; ${MAY_USE}` : null
@@ -110,6 +126,10 @@ export class Journals {
     if (first.kind !== 'folded') return why(journal.actor, first)
     const same = !differs && json(first.memory.state) === json(here.memory.state)
     return same && this.#agrees(journal, journal.batches.length) ? null : this.#firstImpure(journal)
+  }
+
+  #fold({ actor, definition, loaded }: Journal): FoldOutcome {
+    return fold(loaded, this.#parts(actor, definition))
   }
 
   #firstImpure(journal: Journal): string {

@@ -5,6 +5,7 @@ import type { Caller, HistoryCall, QueryCall, SendCall, SubscribeCall, Via } fro
 import { ANY_NODE, newFollower, WorldClient, type Ack, type Follower } from './clients.ts'
 import type { Driver } from './driver.ts'
 import type { Sockets } from './sockets.ts'
+import { stackOf } from './trace.ts'
 import type { VirtualTime } from './virtual-time.ts'
 import { tokenOf } from './watched-app.ts'
 
@@ -135,8 +136,4 @@ export class Talks {
 
 function nameOf(as: Via['as']): string {
   return as === undefined ? 'test' : typeof as === 'string' ? as : as.sub
-}
-
-function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

@@ -1,4 +1,5 @@
 /** What happened in a world, newest last and bounded; and the error that a broken promise of it is told with. */
+import { hash32 } from '../base/random.ts'
 
 const LINES_MAX = 5000
 const LINES_SHOWN = 25
@@ -20,26 +21,41 @@ export type Property =
   | 'convergence'
   /** Every request is answered or times out. */
   | 'answered'
-  /** Nothing throws in a callback, where it would end the process. */
+  /** Nothing throws in a callback, where it would end the process, nor in a reducer. */
   | 'no-throw'
+  /** What a scenario says of states and of the whole. */
+  | 'invariant'
+  /** What nobody uses any more is let go of. */
+  | 'memory'
 
 /** A promise that did not hold in a simulated world. The message has the property, the seed, and the last things that happened. */
 export class SimulationError extends Error {
   readonly property: Property
+  /** What broke it, in a line. */
+  readonly what: string
   readonly seed: number
   readonly trace: readonly string[]
 
-  constructor(property: Property, what: string, seed: number, atMs: number, trace: readonly string[]) {
+  /** `again`: how to have it once more. */
+  constructor(
+    property: Property,
+    what: string,
+    seed: number,
+    atMs: number,
+    trace: readonly string[],
+    again = `simulate(app, { seed: ${seed} }), or TROUPE_SEED=${seed} where the test names no seed`,
+  ) {
     super(
       [
         `${property}: ${what}`,
         `  in the world of seed ${seed}, after ${(atMs / 1000).toFixed(3)} s; the last that happened:`,
         ...trace.slice(-LINES_SHOWN).map((line) => `    ${line}`),
-        `  again: simulate(app, { seed: ${seed} }), or TROUPE_SEED=${seed} where the test names no seed`,
+        `  again: ${again}`,
       ].join('\n'),
     )
     this.name = 'SimulationError'
     this.property = property
+    this.what = what
     this.seed = seed
     this.trace = trace
   }
@@ -47,13 +63,27 @@ export class SimulationError extends Error {
 
 export class Trace {
   readonly #lines: string[] = []
+  #a = 1
+  #b = 2
 
   note(atMs: number, text: string): void {
     if (this.#lines.length >= 2 * LINES_MAX) this.#lines.splice(0, LINES_MAX)
-    this.#lines.push(`${(atMs / 1000).toFixed(6).padStart(12)} ${text}`)
+    const line = `${(atMs / 1000).toFixed(6).padStart(12)} ${text}`
+    this.#lines.push(line)
+    this.#a = hash32(line, this.#a)
+    this.#b = hash32(line, this.#b)
+  }
+
+  /** Of all lines, also of those that are gone: two runs of one seed must give the same. */
+  get hash(): string {
+    return [this.#a, this.#b].map((half) => half.toString(16).padStart(8, '0')).join('')
   }
 
   lines(): readonly string[] {
     return this.#lines.slice(-LINES_MAX)
   }
+}
+
+export function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

@@ -7,6 +7,7 @@
  *  3. `close` settles and checks, unless it was told not to, also where `await using` calls it.
  */
 import type { App } from '../actors/define.ts'
+import type { Random } from '../base/random.ts'
 import { TroupeError } from '../errors.ts'
 import type { Options } from '../options.ts'
 import { memoryStore } from '../store/memory.ts'
@@ -15,13 +16,14 @@ import { alwaysBroken, notYet, type Broken, type Evidence } from './checks.ts'
 import { ANY_NODE } from './clients.ts'
 import { Driver } from './driver.ts'
 import { Journals } from './journal.ts'
+import { leftOver } from './leaks.ts'
 import { Nemesis, type FaultRates } from './nemesis.ts'
 import { NodeProcess } from './process.ts'
 import { unrest } from './rest.ts'
 import { Sockets } from './sockets.ts'
 import { StoreFaults, type StoreFailure } from './store-faults.ts'
 import { Talks } from './talks.ts'
-import { SimulationError, Trace, type Property } from './trace.ts'
+import { SimulationError, stackOf, Trace, type Property } from './trace.ts'
 import { VirtualTime } from './virtual-time.ts'
 import { clientApp, watchedApp } from './watched-app.ts'
 
@@ -45,6 +47,8 @@ const CALL_MS = 60_000
 const SETTLE_MS = 300_000
 /** How soon a world that is to come to rest is looked at again: this, and a tenth of the time that it has had. */
 const LOOK_MS = 100
+/** Beyond the idle times: leases and sessions end by themselves. */
+const ABANDONED_MS = 180_000
 const NET_LATENCY_MS = [0.1, 2] as const
 
 export class WorldCore {
@@ -122,6 +126,25 @@ export class WorldCore {
     return this.#trace.lines()
   }
 
+  get hash(): string {
+    return this.#trace.hash
+  }
+
+  /** Virtual ms since the beginning. */
+  get elapsedMs(): number {
+    return this.#time.mono()
+  }
+
+  /** A stream of its own, by name. */
+  random(stream: string): Random {
+    return this.#time.random(stream)
+  }
+
+  /** Something outside found a promise broken: whoever waits for the world hears of it at once. */
+  blame(property: Property, what: string): void {
+    this.#break(property, what)
+  }
+
   async ownerOf(actor: string): Promise<string> {
     await this.#ready()
     const up = [...this.#processes.values()].filter(({ state }) => state === 'up')
@@ -169,6 +192,18 @@ export class WorldCore {
     if (process.state !== 'up') throw new TypeError(`drain: ${node} is ${process.state}`)
     this.#note(`${node} drains`)
     await this.#settles(process.drain(), `${node} drains`, CALL_MS)
+  }
+
+  /** Begins a drain; resolves when it is over, however long that takes among faults. */
+  drainAlong(node: string): Promise<void> {
+    this.#note(`${node} drains`)
+    return (this.#processes.get(node) as NodeProcess).drain()
+  }
+
+  /** Begins to start a node that is down, or a further one. */
+  startAlong(node: string): void {
+    this.#settled = false
+    if (this.#processes.get(node)?.alive !== true) this.#start(node)
   }
 
   freeze(node: string): void {
@@ -240,6 +275,20 @@ export class WorldCore {
     const broken = (await alwaysBroken(evidence)) ?? (this.#settled ? await this.#inTime(notYet(evidence)) : null)
     if (broken !== null) this.#break(broken.property, broken.what)
     this.#throwBroken()
+  }
+
+  /** Nobody uses it any more: soon after the longest idle time nothing may be left in memory. Clients do not come back. */
+  async abandon(): Promise<void> {
+    await this.#ready()
+    this.talks.close()
+    const { options, app } = this.#parts
+    const idleMs = Math.max(...Array.from(app.byType.values(), (definition) => definition.idleMs ?? options.idleMs))
+    const endMs = this.#time.mono() + 2 * idleMs + ABANDONED_MS
+    for (let left: string | null; (left = await this.#inTime(leftOver(this.#evidence()))) !== null;) {
+      if (this.#time.mono() >= endMs) this.#break('memory', `${Math.round(2 * idleMs + ABANDONED_MS)} ms after the last use ${left}`)
+      this.#throwBroken()
+      await this.#driver.until(() => this.#broken !== null, idleMs / 10)
+    }
   }
 
   async close({ check = true }: { readonly check?: boolean } = {}): Promise<void> {
@@ -395,8 +444,4 @@ export class WorldCore {
 
 function seededKey(time: VirtualTime): Uint8Array {
   return time.random('ticket-key').bytes(32)
-}
-
-function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

@@ -1,10 +1,14 @@
 /** Processes that are kept running, with a small program in the place of a node; and the command lines of the nodes themselves. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
 import { seeded } from '../../src/base/random.ts'
 import { systemClock } from '../../src/base/system.ts'
 import { Supervisor, type NodeSpec } from '../../src/cli/cluster/supervisor.ts'
 import { workerSpecs } from '../../src/cli/cluster/workers.ts'
+import { readable } from '../../src/cli/cluster/log-line.ts'
 import { clusterSpecs } from '../../src/cli/commands/cluster.ts'
 
 const MAIN = fileURLToPath(new URL('fixtures/obedient.ts', import.meta.url))
@@ -16,7 +20,7 @@ class Watched {
   ready = 0
   #wake: () => void = () => undefined
 
-  constructor(specs: readonly NodeSpec[]) {
+  constructor(specs: readonly NodeSpec[], more: { readonly rejoinMs?: number } = {}) {
     this.supervisor = new Supervisor(specs, {
       main: MAIN,
       clock: systemClock,
@@ -29,6 +33,7 @@ class Watched {
         this.ready++
         this.#wake()
       },
+      ...more,
     })
     running.push(this.supervisor)
     this.supervisor.start()
@@ -139,6 +144,99 @@ describe('a supervisor', () => {
   })
 })
 
+describe('a rolling restart', () => {
+  const three = ['a', 'b', 'c'].map((name) => ({ name, args: ['stays'] }))
+  /** What happened to whom, in order: restarts, ends, starts. */
+  const story = (watched: Watched): string[] =>
+    watched.lines
+      .filter((line) => /^(supervisor|out \w (drains|ready)$)/.test(line))
+      .map((line) => line.replace(/^(out|supervisor) /, '').replace(/[\d.]+ s$/, 'S s'))
+  const over = (watched: Watched) => (): boolean => watched.saying(/was the last|did not come back/).length > 0
+
+  test('drains one, waits until it serves again, then the next; one that was out is started', async () => {
+    const watched = new Watched(three)
+    await watched.until(() => watched.ready === 1)
+    process.kill(watched.pids('b')[0] as number, 'SIGTERM')
+    await watched.until(() => watched.saying(/^supervisor b has drained and left$/).length === 1)
+    const before = story(watched).length
+    watched.supervisor.restart()
+    await watched.until(over(watched))
+    expect(story(watched).slice(before)).toEqual([
+      ...['a restarts (1 of 3)', 'a drains', 'a ready'],
+      ...['b restarts (2 of 3)', 'b ready'],
+      ...['c restarts (3 of 3)', 'c drains', 'c ready'],
+      'c was the last: all 3 were restarted, in S s',
+    ])
+    expect([...three.map(({ name }) => watched.pids(name).length), watched.ready]).toEqual([2, 2, 2, 1])
+  })
+
+  test('goes on only when nothing is handed over any more', async () => {
+    const watched = new Watched([
+      { name: 'a', args: ['stays'] },
+      { name: 'b', args: ['busy', '3'] },
+    ])
+    await watched.until(() => watched.ready === 1)
+    watched.supervisor.restart()
+    await watched.until(() => watched.saying(/^supervisor b restarts/).length === 1)
+    const began = watched.lines.findIndex((line) => line.startsWith('supervisor b restarts'))
+    expect(watched.lines.slice(0, began).filter((line) => line.startsWith('out b hands'))).toEqual(
+      [3, 2, 1, 0].map((left) => `out b hands over ${left}`),
+    )
+    await watched.until(over(watched))
+  })
+
+  test('stops at one that does not come back: the others are not touched', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'troupe-rolling-'))
+    try {
+      const watched = new Watched([
+        { name: 'a', args: ['once', join(dir, 'started')] },
+        { name: 'b', args: ['stays'] },
+      ])
+      await watched.until(() => watched.ready === 1)
+      watched.supervisor.restart()
+      await watched.until(over(watched))
+      expect(watched.saying(/^supervisor a did not come back: the new code is broken; .*the others go on as they are$/)).toHaveLength(1)
+      expect([watched.pids('b').length, alive(watched.pids('b')[0] as number)]).toEqual([1, true])
+      // It is tried on, and the next rolling restart begins with it.
+      await watched.until(() => watched.pids('a').length >= 3)
+    } finally {
+      rmSync(dir, { recursive: true })
+    }
+  })
+
+  test('a second one is refused while one is under way; Ctrl-C ends it and all', async () => {
+    const watched = new Watched([
+      { name: 'a', args: ['deaf'] },
+      { name: 'b', args: ['stays'] },
+    ])
+    watched.supervisor.restart()
+    expect(watched.lines.at(-1)).toBe('supervisor a not all nodes have started yet')
+    await watched.until(() => watched.ready === 1)
+    watched.supervisor.restart()
+    await watched.until(() => watched.lines.includes('out a drains'))
+    watched.supervisor.restart()
+    expect(watched.lines.at(-1)).toBe('supervisor a a rolling restart is under way already')
+    watched.supervisor.drain()
+    watched.supervisor.stop()
+    await watched.supervisor.done
+    expect([watched.pids('a').length, watched.pids('b').length]).toEqual([1, 1])
+    expect(watched.saying(/did not come back|was the last/)).toEqual([])
+  })
+
+  test('with rejoinMs one that drained comes back by itself, and the last to go does not end it all', async () => {
+    const watched = new Watched([{ name: 'a', args: ['stays'] }], { rejoinMs: 10 })
+    let done = false
+    void watched.supervisor.done.then(() => (done = true))
+    await watched.until(() => watched.ready === 1)
+    process.kill(watched.pids('a')[0] as number, 'SIGTERM')
+    await watched.until(() => watched.served('a') === 2)
+    expect(done).toBe(false)
+    expect(watched.lines).toContain('supervisor a has drained and left; starts again in 10 ms')
+    watched.supervisor.drain()
+    await watched.supervisor.done
+  })
+})
+
 describe('command lines', () => {
   const flags = {
     workers: 3,
@@ -206,4 +304,19 @@ describe('command lines', () => {
       ['127.0.0.1:8010', '127.0.0.1:8110', '127.0.0.1:8210', '127.0.0.1:8100,127.0.0.1:8110', 'idleMs=5000'],
     ])
   })
+})
+
+test('a line that a node logged as JSON is made readable, any other stays', () => {
+  // eslint-disable-next-line no-control-regex -- colours
+  const plain = (line: string): string => readable(line).replace(/\u001b\[\d+m/g, '')
+  const logged = {
+    level: 40,
+    time: Date.UTC(2026, 0, 2, 3, 4, 5, 6),
+    node: 'node-1',
+    address: '10.0.0.1:7100',
+    tries: 2,
+    msg: 'it is gone',
+  }
+  expect(plain(JSON.stringify(logged))).toBe('03:04:05.006 warn it is gone address=10.0.0.1:7100 tries=2')
+  for (const line of ['ready', '{"level":', '{"other":1}']) expect(plain(line)).toBe(line)
 })

@@ -24,6 +24,40 @@ it('3510 for the old connection, before the welcome of the one that takes over i
   expect([client.state, server.opened.length, server.actor('user/alice').entries.length]).toEqual(['open', 2, 1])
 })
 
+it('3510 because the server came late to a connect of this client that it had given up does not close it', async () => {
+  // Always nearly the whole back-off, so that the next try is not under way yet.
+  const { clock, server, client, open } = setup({ random: { float: () => 0.9 } })
+  await open()
+  const old = server.socket
+  let unheard = 0
+  server.intercept = (socket, frame) => frame.t === 'connect' && socket !== old && unheard++ < 2
+  old.toClient({ t: 'hint', kind: 'drain', inMs: 0, spreadMs: 0 })
+  // It waits 10 s for each welcome, and a while before the third try. Now the server reads one of those connects.
+  await clock.until(() => unheard === 2, 60_000)
+  await clock.run(10_050)
+  server.intercept = () => false
+  old.bye(3510, false)
+  await clock.until(() => client.state === 'resuming')
+  await open()
+  // Later on it is another's word again.
+  await clock.run(61_000)
+  server.socket.bye(3510, false)
+  await clock.run(10_000)
+  expect(client.state).toBe('closed')
+})
+
+it('3502 is a server that stood still while the connect was on its way: it comes again', async () => {
+  const { server, open } = setup()
+  let told = 0
+  server.intercept = (socket, frame) => {
+    if (frame.t !== 'connect' || told++ > 0) return false
+    socket.bye(3502, false)
+    return true
+  }
+  await open()
+  expect([told, server.opened.length]).toEqual([2, 2])
+})
+
 it('3510 because another has the session closes it: two would push each other out for ever', async () => {
   const { clock, server, client, open } = setup()
   await open()

@@ -63,6 +63,25 @@ it('tries them in turn until one answers, and again from the first', async () =>
   client.close()
 })
 
+it('waits longer with each round of all of them, not with each one that is away', async () => {
+  const [clock, opened] = [new VirtualClock(), [] as number[]]
+  const client = connect(URLS, {
+    token: 'token',
+    clock,
+    random: { float: () => 0.999 },
+    wakeups: () => () => undefined,
+    transport: (_, __, events) => {
+      opened.push(clock.mono())
+      clock.after(1, () => events.closed(1006, ''))
+      return { send: () => undefined, close: () => undefined }
+    },
+  })
+  await clock.until(() => opened.length === 10, 60_000)
+  const waits = opened.slice(1).map((at, i) => Math.round((at - (opened[i] as number)) / 500))
+  expect(waits).toEqual([1, 1, 1, 2, 2, 2, 4, 4, 4])
+  client.close()
+})
+
 it('a gateway dies: the next goes on with the session, what was unanswered is repeated in order under its numbers, once', async () => {
   const { clock, server, client, tried, dead, open } = cluster()
   await open()

@@ -1,30 +1,10 @@
 /** Nodes that another process keeps running: `troupe cluster`, and `troupe start --workers`. */
-import { createServer, type AddressInfo, type Server } from 'node:net'
 import { afterAll, expect, test } from 'vitest'
 import type { ShownNode } from '../../src/admin/parts.ts'
 import { cleanUp, Running, troupe } from '../cli/troupe.ts'
-import { place, until } from './nodes.ts'
+import { freePort, place, until } from './nodes.ts'
 
 afterAll(cleanUp)
-
-/** A port such that it and these above it are free now. */
-async function freePort(above: readonly number[]): Promise<number> {
-  for (let tries = 0; tries < 50; tries++) {
-    const held: Server[] = []
-    const hold = (port: number): Promise<number | null> =>
-      new Promise((resolve) => {
-        const server = createServer()
-        held.push(server)
-        server.once('error', () => resolve(null))
-        server.listen(port, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))
-      })
-    const port = await hold(0)
-    const all = port === null || port > 64_000 ? [null] : await Promise.all(above.map((step) => hold(port + step)))
-    for (const server of held) server.close()
-    if (port !== null && !all.includes(null)) return port
-  }
-  throw new Error('no free ports')
-}
 
 async function nodesAt(admin: number): Promise<readonly ShownNode[]> {
   const response = await fetch(`http://127.0.0.1:${admin}/v1/nodes`, { signal: AbortSignal.timeout(5000) })
@@ -39,7 +19,7 @@ const serving = (nodes: readonly ShownNode[]): string =>
 
 const count = (running: Running, pattern: RegExp): number => running.out.filter((line) => pattern.test(line)).length
 
-test('troupe cluster: tells each process’s id, is ready once; one that is killed comes back, one that is drained stays out; Ctrl-C drains all', async () => {
+test('troupe cluster: tells each process’s id, is ready once; one that is killed comes back, one that is drained stays out; SIGUSR2 restarts all, also that one; Ctrl-C drains all', async () => {
   const port = await freePort([10, 100, 110, 200, 210])
   const running = new Running(['cluster', 'app.ts', '--nodes', '2', '--port', String(port)], { cwd: place() })
   const pid = Number((await running.line('out', /^node-2 pid (\d+)$/))[1])
@@ -64,10 +44,15 @@ test('troupe cluster: tells each process’s id, is ready once; one that is kill
   })
   await running.line('err', /^node-2 has drained and left$/)
   expect(serving(await nodesAt(port + 200))).toBe('node-1@1')
+  running.signal('SIGUSR2')
+  await running.line('err', /^node-1 restarts \(1 of 2\)$/)
+  await running.line('err', /^node-2 restarts \(2 of 2\)$/)
+  await running.line('err', /^node-2 was the last: all 2 were restarted, in [\d.]+ s$/)
+  expect(serving(await nodesAt(port + 200))).toBe('node-1@2 node-2@3')
   running.signal('SIGINT')
   expect(await running.exit).toBe(0)
-  expect([count(running, /^ready$/), count(running, /^node-2 pid/), count(running, /^node-1 pid/)]).toEqual([1, 2, 1])
-})
+  expect([count(running, /^ready$/), count(running, /^node-2 pid/), count(running, /^node-1 pid/)]).toEqual([1, 3, 2])
+}, 120_000)
 
 test('start --workers: one client port for all; one that is killed comes back; SIGTERM drains all', async () => {
   const port = await freePort([100, 110, 200, 210])

@@ -9,8 +9,9 @@
  */
 import type { Http } from './http.ts'
 import type { Items } from './items.ts'
+import type { Probed } from './faults.ts'
 import { ACKED, DELETED, DELETING, EDITED, FAILED, SENT, type Ledger } from './ledger.ts'
-import type { Person } from './people.ts'
+import type { People } from './people.ts'
 
 export interface AuditReport {
   readonly users: number
@@ -31,10 +32,11 @@ export interface AuditReport {
 
 export interface AuditParts {
   readonly http: Http
-  readonly people: readonly Person[]
+  readonly people: People
   readonly items: Items
   readonly provided: Ledger
   readonly added: Ledger
+  readonly probed: Probed
   readonly sockets: number
 }
 
@@ -50,7 +52,7 @@ interface Page {
 type Trouble = 'lost' | 'duplicated' | 'misplaced' | 'altered' | 'revived'
 
 export async function audit(parts: AuditParts, progress: (users: number) => void): Promise<AuditReport> {
-  const { http, people, items, provided, added, sockets } = parts
+  const { http, people, items, provided, added, probed, sockets } = parts
   const counts: Record<Trouble, number> = { lost: 0, duplicated: 0, misplaced: 0, altered: 0, revived: 0 }
   const samples: Record<string, string[]> = {}
   let notesRead = 0
@@ -75,6 +77,11 @@ export async function audit(parts: AuditParts, progress: (users: number) => void
       if (state === DELETED) note('revived', id)
       const titles = [`mine ${one}`, `mine ${one}, edited`]
       if (state === EDITED ? title !== titles[1] : !titles.includes(title)) note('altered', id)
+    } else {
+      const probe = items.probeOf(id)
+      if (probe === null) return // of another run
+      if (probed.ledger.find(probe) > 1) note('duplicated', id)
+      if (probed.users[probe] !== user) note('misplaced', id)
     }
   }
 
@@ -83,7 +90,9 @@ export async function audit(parts: AuditParts, progress: (users: number) => void
   const reader = async (): Promise<void> => {
     while (next < people.length) {
       const user = next++
-      const { uid, token } = people[user] as Person
+      const person = people[user]
+      if (person === undefined) continue
+      const { uid, token } = person
       for (let off: number | null = 0; off !== null;) {
         const page = (await http.persist('GET', `/info/${uid}?lim=${LIM}&off=${off}`, { token })) as Page
         notesRead += page.items.length
@@ -113,6 +122,7 @@ export async function audit(parts: AuditParts, progress: (users: number) => void
   }
   close(provided, (item) => items.externalId(item))
   close(added, (one) => items.addedId(one))
+  close(probed.ledger, (probe) => items.probeId(probe))
   return { users: people.length, notesRead, acknowledged, deleted, ...counts, unacknowledgedThere, samples }
 }
 

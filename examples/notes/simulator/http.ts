@@ -1,4 +1,9 @@
-/** HTTP with kept-alive connections, and repetition through outages. Every failure is counted by its code. */
+/**
+ * HTTP with kept-alive connections, to one node or to several in turn, and repetition through outages. Every failure is counted by its code.
+ *
+ * Several nodes are used as a service without a load balancer would: one after the other, and a repeat goes to the next. A node that could
+ * not be connected to is passed over for a second, as long as there is another.
+ */
 import { Agent, request } from 'node:http'
 import type { Tally } from './tally.ts'
 
@@ -24,21 +29,43 @@ export class HttpError extends Error {
 
 const TIMEOUT_MS = 30_000
 const WAIT_MS_MAX = 1000
+const AVOID_MS = 1000
+
+interface Host {
+  readonly url: URL
+  /** Passed over until then. */
+  badUntil: number
+}
 
 export class Http {
-  readonly #url: URL
+  readonly #hosts: readonly Host[]
+  #turn = 0
   readonly #agent: Agent
   readonly #tally: Tally
   readonly #patienceMs: number
 
-  constructor(url: string, { sockets, patienceS, tally }: { readonly sockets: number; readonly patienceS: number; readonly tally: Tally }) {
-    this.#url = new URL(url)
+  constructor(
+    urls: readonly string[],
+    { sockets, patienceS, tally }: { readonly sockets: number; readonly patienceS: number; readonly tally: Tally },
+  ) {
+    this.#hosts = urls.map((url) => ({ url: new URL(url), badUntil: 0 }))
     this.#agent = new Agent({ keepAlive: true, maxSockets: sockets, scheduling: 'lifo' })
     this.#tally = tally
     this.#patienceMs = patienceS * 1000
   }
 
-  /** Once. Throws HttpError for everything but a 2xx. */
+  /** The next in turn that is not known to be away; if all are, the next. */
+  #next(): Host {
+    const now = performance.now()
+    const first = this.#turn++ % this.#hosts.length
+    for (let i = 0; i < this.#hosts.length; i++) {
+      const host = this.#hosts[(first + i) % this.#hosts.length] as Host
+      if (host.badUntil <= now) return host
+    }
+    return this.#hosts[first] as Host
+  }
+
+  /** Once, at one node. Throws HttpError for everything but a 2xx. */
   call(
     method: string,
     path: string,
@@ -52,9 +79,13 @@ export class Http {
       headers['content-type'] = 'application/json'
       headers['content-length'] = Buffer.byteLength(text)
     }
+    const node = this.#next()
     return new Promise((resolve, reject) => {
-      const lost = (error: NodeJS.ErrnoException): void => reject(new HttpError(error.code ?? 'network', true, error.message))
-      const { hostname: host, port } = this.#url
+      const lost = (error: NodeJS.ErrnoException): void => {
+        if (error.code === 'ECONNREFUSED') node.badUntil = performance.now() + AVOID_MS
+        reject(new HttpError(error.code ?? 'network', true, error.message))
+      }
+      const { hostname: host, port } = node.url
       const sent = request({ method, host, port, path, headers, agent: this.#agent, timeout: TIMEOUT_MS }, (response) => {
         const parts: Buffer[] = []
         response.on('data', (part: Buffer) => parts.push(part))

@@ -62,6 +62,15 @@ export class Items {
   addedOf(noteId: string): number | null {
     return numberAfter(noteId, `${this.run}-added-`)
   }
+
+  /** Ids of what is written to see whether an actor answers (faults.ts). */
+  probeId(probe: number): string {
+    return `${this.run}-probe-${probe}`
+  }
+
+  probeOf(noteId: string): number | null {
+    return numberAfter(noteId, `${this.run}-probe-`)
+  }
 }
 
 function numberAfter(text: string, prefix: string): number | null {

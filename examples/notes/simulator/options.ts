@@ -1,7 +1,7 @@
 /** What a run of the simulator does: sizes, rates, limits. */
 export interface SimulatorOptions {
-  /** `http://HOST:PORT` of the client port. */
-  readonly url: string
+  /** `http://HOST:PORT` of the client ports of one cluster, used in turn. */
+  readonly urls: readonly string[]
   /** Token of the provider `sim` (tokens.ts). */
   readonly providerToken: string
   /** Names this run's items, so that several runs on one store are audited apart. */
@@ -25,9 +25,13 @@ export interface SimulatorOptions {
   readonly seed: number
   /** Whether every user is read back in the end. */
   readonly audit: boolean
+  /** Traffic begins with the first user, not when all are registered: something moves at once. Only where there is nothing to load. */
+  readonly early: boolean
+  /** A pass is no failure and no send that the SDK gave up, beside what is audited. */
+  readonly strict: boolean
 }
 
-export type SimulatorSizes = Omit<SimulatorOptions, 'url' | 'providerToken' | 'run'>
+export type SimulatorSizes = Omit<SimulatorOptions, 'urls' | 'providerToken' | 'run'>
 
 /** PRODUCT's: 10,000 users, 1,000,000 notes, 1,000 notes/s, 1,000 clients. */
 export const FULL: SimulatorSizes = {
@@ -42,6 +46,8 @@ export const FULL: SimulatorSizes = {
   patienceS: 120,
   seed: 1,
   audit: true,
+  early: false,
+  strict: false,
 }
 
 /** The one beside `npm start`: a little life for the page. Ends by itself after four hours. */
@@ -57,4 +63,6 @@ export const SMALL: SimulatorSizes = {
   patienceS: 120,
   seed: 1,
   audit: false,
+  early: true,
+  strict: false,
 }

@@ -1,6 +1,6 @@
 /** The clients that page at random users: an open loop each, exponential gaps, counted from when a page should have been asked for. */
 import { HttpError, type Http } from './http.ts'
-import type { Person } from './people.ts'
+import type { People } from './people.ts'
 import type { Tally } from './tally.ts'
 
 const LIM = 20
@@ -19,12 +19,7 @@ export interface Paging {
 }
 
 export function page(
-  {
-    http,
-    people,
-    tally,
-    random,
-  }: { readonly http: Http; readonly people: readonly Person[]; readonly tally: Tally; readonly random: () => number },
+  { http, people, tally, random }: { readonly http: Http; readonly people: People; readonly tally: Tally; readonly random: () => number },
   clients: number,
   rate: number,
 ): Paging {
@@ -39,7 +34,12 @@ export function page(
     while (!stopped) {
       await sleep(intended - performance.now())
       if (stopped) return
-      const { uid, token } = people[Math.floor(random() * people.length)] as Person
+      const person = people[Math.floor(random() * people.length)]
+      if (person === undefined) {
+        intended += gapMs() // not in yet
+        continue
+      }
+      const { uid, token } = person
       // Most look at the newest; some go back.
       const off = random() < 0.7 ? 0 : Math.floor((random() * total) / LIM) * LIM
       try {

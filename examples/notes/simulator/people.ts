@@ -13,22 +13,24 @@ const AT_ONCE = 8
 export const nameOf = (index: number): string => `sim-${index}`
 export const passwordOf = (index: number): string => `simulated-user-${index}`
 
-export async function people(http: Http, tally: Tally, run: string, users: number): Promise<Person[]> {
-  const all: Person[] = Array.from({ length: users })
+/** Those that are in, by number: a hole where one is still to come. */
+export type People = readonly (Person | undefined)[]
+
+/** Fills `all` from its beginning, a few at a time. */
+export async function enter(all: (Person | undefined)[], http: Http, tally: Tally, run: string, stopped: () => boolean): Promise<void> {
   let next = 0
   const worker = async (): Promise<void> => {
-    while (next < users) {
+    while (next < all.length && !stopped()) {
       const index = next++
       const began = performance.now()
-      all[index] = await enter(http, run, index)
+      all[index] = await one(http, run, index)
       tally.done('register', began)
     }
   }
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, users) }, worker))
-  return all
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, all.length) }, worker))
 }
 
-async function enter(http: Http, run: string, index: number): Promise<Person> {
+async function one(http: Http, run: string, index: number): Promise<Person> {
   const name = nameOf(index)
   const password = passwordOf(index)
   try {

@@ -7,14 +7,14 @@
 import { HttpError, type Http } from './http.ts'
 import { PROVIDER, type Items } from './items.ts'
 import { ACKED, FAILED, SENT, type Ledger } from './ledger.ts'
-import type { Person } from './people.ts'
+import type { People, Person } from './people.ts'
 import type { Operation, Tally } from './tally.ts'
 
 export interface ProviderParts {
   readonly http: Http
   readonly token: string
   readonly items: Items
-  readonly people: readonly Person[]
+  readonly people: People
   readonly ledger: Ledger
   readonly tally: Tally
   readonly patienceS: number
@@ -101,8 +101,9 @@ export function provide(parts: ProviderParts, first: number, rate: number): Prov
 async function deliver(parts: ProviderParts, batch: readonly number[], acked: (item: number) => void, operation: Operation): Promise<void> {
   const { http, token, items, people, ledger, tally } = parts
   const until = performance.now() + parts.patienceS * 1000
-  let rest = batch
-  for (const item of batch) ledger.set(item, SENT)
+  // What is for somebody who is not in yet is not sent.
+  let rest = batch.filter((item) => people[items.userOf(item)] !== undefined)
+  for (const item of rest) ledger.set(item, SENT)
   for (let attempt = 0; rest.length > 0; attempt++) {
     const wait: number[] = []
     try {

@@ -1,6 +1,7 @@
 /** The closing report: as JSON, and as a table for a person. */
 import type { AuditReport, FeedReport } from './audit.ts'
 import type { SimulatorOptions } from './options.ts'
+import type { Fault, FaultsReport, Spread } from './faults.ts'
 import { OPERATIONS, round, type OperationReport, type Operation, type Tally } from './tally.ts'
 
 export interface SimulatorReport {
@@ -20,6 +21,9 @@ export interface SimulatorReport {
   readonly failures: Readonly<Record<string, number>>
   /** Times of a second or more without an acknowledgement. */
   readonly outages: readonly { readonly fromS: number; readonly seconds: number }[]
+  /** Sends that the SDK gave up, by code: what happened was more than its own repeats absorb. They are sent again all the same. */
+  readonly rejected: Readonly<Record<string, number>>
+  readonly faults: FaultsReport | null
   readonly audit: AuditReport | null
   readonly feeds: FeedReport | null
 }
@@ -37,10 +41,11 @@ const MEANING: Record<Operation, string> = {
   edit: 'edit over a socket',
   delete: 'delete over a socket',
   live: 'entry → on a socket',
+  away: 'socket lost → open again',
 }
 
 export function tableOf(report: SimulatorReport): string {
-  const { operations, seconds, audit, feeds } = report
+  const { operations, seconds, audit, feeds, faults } = report
   const rows = [['', 'count', 'per s', 'p50 ms', 'p99 ms', 'p99.9 ms', 'max ms']]
   for (const [name, { count, p50Ms, p99Ms, p999Ms, maxMs }] of Object.entries(operations) as [Operation, OperationReport][]) {
     const phase = name === 'register' ? seconds['register'] : name === 'load' ? seconds['load'] : seconds['live']
@@ -58,6 +63,8 @@ export function tableOf(report: SimulatorReport): string {
     `retried     ${listed(report.retries)}`,
     `failed      ${listed(report.failures)}`,
   ]
+  if (report.options.strict) lines.push(`sdk         ${given(report.rejected)}`)
+  if (faults !== null) lines.push(...faultLines(faults))
   if (report.pagesWrong > 0) lines.push(`pages       ${report.pagesWrong} were not newest first or had a note twice`)
   if (feeds !== null)
     lines.push(
@@ -73,6 +80,28 @@ export function tableOf(report: SimulatorReport): string {
   lines.push(report.ok ? 'OK' : 'FAILED')
   return lines.join('\n')
 }
+
+const given = (rejected: SimulatorReport['rejected']): string =>
+  Object.keys(rejected).length === 0 ? 'absorbed everything: it gave up no send' : `gave up: ${listed(rejected)}`
+
+function faultLines({ all, failover, moved }: FaultsReport): string[] {
+  const count = (kind: Fault['kind']): number => all.filter((fault) => fault.kind === kind).length
+  const rows = [['at s', 'fault', 'node', 'actors', 'answered p50', 'p99', 'max ms', 'longest wait', 'gone after', 'back after']]
+  for (const { atS, kind, node, actors, answered, longestMs, goneMs, backMs } of all) {
+    const { p50Ms, p99Ms, maxMs } = answered
+    rows.push([atS, kind, node, actors, p50Ms, p99Ms, maxMs, longestMs, goneMs ?? '', backMs].map(String))
+  }
+  return [
+    '',
+    `${count('kill')} kills (kill -9), ${count('drain')} drains, each node started again:`,
+    ...aligned(rows),
+    `failover    ${spread(failover)}: from the kill until an actor of that node acknowledged a note again`,
+    `moved       ${spread(moved)}: a note to an actor of a node that drains`,
+    '',
+  ]
+}
+
+const spread = ({ count, p50Ms, p99Ms, maxMs }: Spread): string => `p50 ${p50Ms}, p99 ${p99Ms}, max ${maxMs} ms of ${count}`
 
 function aligned(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)))

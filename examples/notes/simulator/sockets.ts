@@ -7,12 +7,14 @@ import type { NotesActors } from '../application.ts'
 import type { NoteDeleted, NoteEdited } from '../user/note.ts'
 import type { Items } from './items.ts'
 import { ACKED, DELETED, DELETING, EDITED, EDITING, FAILED, SENT, type Ledger } from './ledger.ts'
-import type { Person } from './people.ts'
+import type { People, Person } from './people.ts'
 import type { Operation, Tally } from './tally.ts'
 
 export interface SocketParts {
-  readonly url: string
-  readonly people: readonly Person[]
+  /** Of all nodes: the SDK takes one, and another when that goes. */
+  readonly urls: readonly string[]
+  /** Who is in so far: of as many as there will be. */
+  readonly people: () => People
   readonly items: Items
   /** Of what the provider adds: told here how often the feeds brought each. */
   readonly provided: Ledger
@@ -43,13 +45,24 @@ export function follow(parts: SocketParts, rate: number): Sockets {
   let next = 0
   let underway = 0
   let stopped = false
+  let over = false
   let ended: (() => void) | null = null
   const began = performance.now()
   const dueAt = (one: number): number => began + (one * 1000) / rate
 
-  const clients = people.map(({ token }) => {
-    const client: Client<App> = connect<App>(parts.url, { token, device: 'simulator' })
+  const open = ({ token }: Person) => {
+    const client: Client<App> = connect<App>(parts.urls, { token, device: 'simulator' })
     client.on('error', (error) => tally.failure('live', error instanceof TroupeError ? error.code : error.name))
+    let lostAt: number | null = null
+    client.on('state', (state, { code, reason }) => {
+      // For good, and not by us: the SDK does not come back from that.
+      if (state === 'closed' && !over) tally.failure('live', `closed ${code ?? ''} ${reason ?? ''}`)
+      if (state === 'resuming') lostAt = performance.now()
+      else if (state === 'open' && lostAt !== null) {
+        tally.done('away', lostAt)
+        lostAt = null
+      }
+    })
     const me = client.actor()
     me.subscribe(
       'feed',
@@ -70,11 +83,22 @@ export function follow(parts: SocketParts, rate: number): Sockets {
       { from: 'start', onGap: ({ from, to }) => (gaps += to - from + 1) },
     )
     return { client, me }
-  })
+  }
   const startedAt = Date.now()
+  const clients: (ReturnType<typeof open> | undefined)[] = people().map(() => undefined)
+  let missing = clients.length
+  const enter = (): void => {
+    for (const [i, person] of missing > 0 ? people().entries() : []) {
+      if (person === undefined || clients[i] !== undefined) continue
+      clients[i] = open(person)
+      missing--
+    }
+  }
 
   const add = async (one: number): Promise<void> => {
-    const { me } = clients[one % clients.length] as (typeof clients)[number]
+    const client = clients[one % clients.length]
+    if (client === undefined) return // not in yet
+    const { me } = client
     const id = items.addedId(one)
     added.set(one, SENT)
     const note = { id, title: `mine ${one}`, body: 'written by hand', keywords: ['own'] }
@@ -104,6 +128,7 @@ export function follow(parts: SocketParts, rate: number): Sockets {
         const { code, reason, retryable } =
           error instanceof TroupeError ? error : { code: 'simulator', reason: undefined, retryable: false }
         if (reason !== undefined && reason === done) break
+        tally.gaveUp(reason ?? code)
         if (!retryable || performance.now() > until) {
           tally.failure(operation, reason ?? code)
           return false
@@ -117,6 +142,7 @@ export function follow(parts: SocketParts, rate: number): Sockets {
   }
 
   const tick = (): void => {
+    enter()
     while (!stopped && clients.length > 0 && dueAt(next) <= performance.now()) {
       underway++
       void add(next++).finally(() => {
@@ -129,7 +155,7 @@ export function follow(parts: SocketParts, rate: number): Sockets {
   const timer = setInterval(tick, TICK_MS)
 
   return {
-    open: () => clients.filter(({ client }) => client.state === 'open').length,
+    open: () => clients.filter((one) => one?.client.state === 'open').length,
     gaps: () => gaps,
     finish: () => {
       stopped = true
@@ -140,7 +166,8 @@ export function follow(parts: SocketParts, rate: number): Sockets {
       })
     },
     close: () => {
-      for (const { client } of clients) client.close()
+      over = true
+      for (const one of clients) one?.client.close()
     },
   }
 }

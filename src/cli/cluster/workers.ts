@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { systemClock, systemRandom } from '../../base/system.ts'
 import { authority, parseAddress } from '../../node/address.ts'
 import { misused } from '../failure.ts'
-import { onSignals } from '../signals.ts'
+import { onRestart, onSignals } from '../signals.ts'
 import type { Terminal } from '../terminal.ts'
 import { Supervisor, type NodeSpec } from './supervisor.ts'
 
@@ -25,8 +25,9 @@ interface WorkerFlags {
   readonly store: string
 }
 
-export async function startWorkers(flags: WorkerFlags, terminal: Terminal): Promise<void> {
-  const specs = workerSpecs(flags, process.argv.slice(2))
+/** `args`: what follows `troupe` on this process's command line. */
+export async function startWorkers(flags: WorkerFlags, args: readonly string[], terminal: Terminal): Promise<void> {
+  const specs = workerSpecs(flags, args)
   const supervisor = new Supervisor(specs, {
     main: MAIN,
     clock: systemClock,
@@ -39,12 +40,12 @@ export async function startWorkers(flags: WorkerFlags, terminal: Terminal): Prom
     },
     ready: () => terminal.out('ready'),
   })
-  const deaf = onSignals({ drain: () => supervisor.drain(), stop: () => supervisor.stop() })
+  const deaf = [onSignals({ drain: () => supervisor.drain(), stop: () => supervisor.stop() }), onRestart(() => supervisor.restart())]
   supervisor.start()
   try {
     await supervisor.done
   } finally {
-    deaf()
+    for (const end of deaf) end()
   }
 }
 

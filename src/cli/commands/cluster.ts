@@ -6,11 +6,12 @@ import { systemClock, systemRandom } from '../../base/system.ts'
 import type { LogLevel } from '../../node/pino-log.ts'
 import type { Options } from '../../options.ts'
 import { appPath } from '../app-module.ts'
+import { readable } from '../cluster/log-line.ts'
 import { Supervisor, type NodeSpec } from '../cluster/supervisor.ts'
 import { misused } from '../failure.ts'
-import { common, example, flag, optionPair, whole } from '../flags.ts'
+import { common, duration, example, flag, optionPair, whole } from '../flags.ts'
 import { OPTION_HELP } from '../serve-flags.ts'
-import { onSignals } from '../signals.ts'
+import { onRestart, onSignals } from '../signals.ts'
 import type { Terminal } from '../terminal.ts'
 
 interface ClusterFlags {
@@ -19,11 +20,14 @@ interface ClusterFlags {
   readonly store: string
   readonly cluster: string
   readonly option?: Partial<Options>
+  readonly rejoin?: number
   readonly logLevel: LogLevel
 }
 
 const MAIN = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../main.js', import.meta.url))
 const NODES_MAX = 9
+/** Instead of the default, which spares the nodes that are left a rush of clients: at a desk there are few, and somebody waits for Ctrl-C. */
+const WATCHED_SPREAD_MS = 500
 const COLOURS = ['cyan', 'magenta', 'yellow', 'green', 'blue', 'red', 'cyanBright', 'magentaBright', 'yellowBright'] as const
 
 export function clusterCommand(program: Command, terminal: Terminal): void {
@@ -40,13 +44,18 @@ export function clusterCommand(program: Command, terminal: Terminal): void {
       ),
     )
     .addOption(flag('--cluster <name>', 'name of the cluster').default('local'))
+    .addOption(
+      flag('--rejoin <time>', 'start a drained node again after this time, as in 10s; without it, it stays out').argParser(duration),
+    )
     .addOption(flag('--option <name=number>', 'a limit or default by name, repeatable').argParser(optionPair))
     .addOption(flag('--log-level <level>', 'what the nodes log').choices(['info', 'warn', 'error', 'silent']).default('warn'))
     .summary('run an app on several nodes of this machine')
     .description(
       `Runs an app on several nodes of this machine, node-1, node-2 …: processes that form one cluster on loopback and share one embedded store.
 Everybody may connect under any name, as with 'troupe dev'. A node that dies is started again under its name; one that was drained
-stays out. Ctrl-C drains all, a second one stops at once.`,
+stays out, unless --rejoin says otherwise. SIGUSR2 to this process is a rolling restart: one node after the other is drained and started
+again, also those that were out, with the app as it is then. Ctrl-C drains all, a second one stops at once. On a terminal clients are
+moved within 0.5 s (drainSpreadMs=500): at a desk somebody waits, and there are no thousands that must not come all at once.`,
     )
     .addHelpText(
       'after',
@@ -55,7 +64,8 @@ stays out. Ctrl-C drains all, a second one stops at once.`,
         troupe cluster app.ts --nodes 5 --port 8000
         troupe nodes                                who is in (in another terminal)
         troupe drain node-2                         let one hand over and leave
-        kill -9 PID                                 or see one die; its PID is in its first line`)}${OPTION_HELP}`,
+        kill -9 PID                                 or see one die; its PID is in its first line
+        kill -USR2 PID                              restart all, one by one; the PID of this process is in its first line`)}${OPTION_HELP}`,
     )
     .action((app: string, flags: ClusterFlags) => cluster(app, flags, terminal))
 }
@@ -64,7 +74,8 @@ async function cluster(app: string, flags: ClusterFlags, terminal: Terminal): Pr
   if (flags.store === 'memory:')
     throw misused('--store: the nodes of a cluster share their store; memory: cannot be shared, use sqlite:DIR')
   const path = appPath(app)
-  const specs = clusterSpecs(path, flags)
+  const option = { ...(terminal.interactive && { drainSpreadMs: WATCHED_SPREAD_MS }), ...flags.option }
+  const specs = clusterSpecs(path, { ...flags, option })
   const width = Math.max(...specs.map(({ name }) => name.length))
   const names = new Map(specs.map(({ name }, i) => [name, colour(name.padEnd(width), i)]))
   const supervisor = new Supervisor(specs, {
@@ -72,24 +83,31 @@ async function cluster(app: string, flags: ClusterFlags, terminal: Terminal): Pr
     clock: systemClock,
     random: systemRandom,
     said: (node, line, of) => {
-      const text = `${names.get(node)} ${line}`
-      if (of === 'out') terminal.out(text)
-      else terminal.err(text)
+      if (of === 'out') terminal.out(`${names.get(node)} ${line}`)
+      else terminal.err(`${names.get(node)} ${terminal.interactive ? readable(line) : line}`)
     },
     ready: () => terminal.out('ready'),
+    ...(flags.rejoin !== undefined && { rejoinMs: flags.rejoin }),
   })
-  const deaf = onSignals({
-    drain: () => {
-      terminal.err('all nodes drain; the same again stops at once')
-      supervisor.drain()
-    },
-    stop: () => supervisor.stop(),
-  })
+  const deaf = [
+    onSignals({
+      drain: () => {
+        terminal.err('all nodes drain; the same again stops at once')
+        supervisor.drain()
+      },
+      stop: () => {
+        terminal.err('stops at once; what was acknowledged is kept')
+        supervisor.stop()
+      },
+    }),
+    onRestart(() => supervisor.restart()),
+  ]
+  terminal.out(`pid ${process.pid}`)
   supervisor.start()
   try {
     await supervisor.done
   } finally {
-    deaf()
+    for (const end of deaf) end()
   }
 }
 

@@ -4,6 +4,7 @@ import type { Role } from '../../cluster/member.ts'
 import type { NodeConfig, RunningNode } from '../../node.ts'
 import { appPath, loadApp } from '../app-module.ts'
 import { failed, lineOf, misused } from '../failure.ts'
+import { tellStanding } from '../cluster/standing.ts'
 import { startWorkers } from '../cluster/workers.ts'
 import { example, flag, labelPair, whole } from '../flags.ts'
 import { logFor } from '../pretty-log.ts'
@@ -28,7 +29,7 @@ interface StartFlags extends ServeFlags {
   readonly sharedListen?: true
 }
 
-export function startCommand(program: Command, terminal: Terminal): void {
+export function startCommand(program: Command, terminal: Terminal, args: readonly string[]): void {
   serving(program.command('start').argument('<app>', 'the app module, TypeScript or JavaScript'))
     .addOption(flag('--insecure', 'accept dev:NAME tokens and ?as=NAME: anybody can be anybody. For trials behind closed doors'))
     .addOption(flag('--cluster <name>', 'name of the cluster; nodes of another are refused').default('troupe'))
@@ -71,16 +72,16 @@ moved, exit 0. A second signal stops at once; what was acknowledged is kept even
         troupe start app.ts --workers 4
         troupe start app.ts --config /etc/troupe.json          {"listen": "0.0.0.0:7000", "option": {"idleMs": 30000}}`)}${OPTION_HELP}`,
     )
-    .action((app: string, flags: StartFlags) => start(app, flags, terminal))
+    .action((app: string, flags: StartFlags) => start(app, flags, args, terminal))
 }
 
-async function start(given: string, flags: StartFlags, terminal: Terminal): Promise<void> {
-  if (flags.workers > 1) return startWorkers(flags, terminal)
+async function start(given: string, flags: StartFlags, args: readonly string[], terminal: Terminal): Promise<void> {
+  if (flags.workers > 1) return startWorkers(flags, args, terminal)
   const config = { ...serveConfig(flags), ...clusterConfig(flags) }
   const log = logFor(terminal, flags.node, flags.logLevel, terminal.interactive)
   let node: RunningNode | undefined
   let drains = 0
-  // A supervisor (`cluster`, `--workers`) speaks through a channel; when it is gone, this node goes too.
+  // A supervisor (`cluster`, `--workers`) speaks through a channel (standing.ts); when it is gone, this node goes too.
   if (process.send !== undefined) process.once('disconnect', () => process.emit('SIGTERM'))
   // From here on: what is asked while the node still starts must be heard, and loading an app can take long.
   const deaf = onSignals({
@@ -111,6 +112,7 @@ async function start(given: string, flags: StartFlags, terminal: Terminal): Prom
     )
     process.exit(1)
   })
+  tellStanding(node)
   if (drains > 0) void node.drain()
   else announce(node, terminal)
   await node.closed
