@@ -64,6 +64,8 @@ export class Core {
   readonly order: ProbeOrder
   /** Hearsay that is to be pinged. */
   readonly unverified: Set<string> = new Set()
+  /** How often hearsay was taken. */
+  hearsay = 0
   now: number
   selfId = ''
   viewChanged = false

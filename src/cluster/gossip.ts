@@ -69,7 +69,7 @@ export interface Gossip {
   syncWith(id: string): void
   /** A data link to it was refused or broke. */
   reportRefused(id: string): void
-  readonly gauges: Membership['gauges'] & LinkCounters & { readonly wires: number }
+  readonly gauges: Membership['gauges'] & LinkCounters & { readonly wires: number; readonly hearsay: number }
   stop(): void
 }
 
@@ -110,7 +110,7 @@ class GossipShell implements Gossip {
   }
 
   get gauges(): Gossip['gauges'] {
-    return { ...this.#machine.gauges, ...this.#links.counters, wires: this.#links.wires }
+    return { ...this.#machine.gauges, ...this.#links.counters, wires: this.#links.wires, hearsay: this.#machine.hearsay }
   }
 
   view(): View {

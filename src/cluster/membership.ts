@@ -116,6 +116,11 @@ export class Membership {
     return { records: roster.size, live: roster.live, remembered: roster.remembered, news: broadcasts.size, health: health.score }
   }
 
+  /** How often a record was taken from somebody else than its subject, and kept out of service until that was heard itself. */
+  get hearsay(): number {
+    return this.#core.hearsay
+  }
+
   input(input: Input, now: number): Effect[] {
     const core = this.#core
     core.now = Math.max(core.now, now)

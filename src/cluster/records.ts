@@ -87,6 +87,7 @@ export class Records {
 
   #hearsay(entry: Entry): void {
     entry.verified = false
+    this.#core.hearsay++
     this.#core.roster.touched()
     this.#core.unverified.add(entry.record.id)
   }

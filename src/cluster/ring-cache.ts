@@ -21,11 +21,14 @@ export class RingCache {
   readonly #rings: Map<string, Ring> = new Map()
   readonly #pointsMax: number
   #points = 0
-  #ringsMax = RINGS_MAX
+  readonly #ringsLeast: number
+  #ringsMax: number
 
-  constructor(builder: RingBuilder, pointsMax: number = RING_POINTS_MAX) {
+  constructor(builder: RingBuilder, pointsMax: number = RING_POINTS_MAX, ringsMax: number = RINGS_MAX) {
     this.#builder = builder
     this.#pointsMax = pointsMax
+    this.#ringsLeast = ringsMax
+    this.#ringsMax = ringsMax
   }
 
   get size(): number {
@@ -49,7 +52,7 @@ export class RingCache {
       const normal = normalShares(shares)
       wanted.set(keyOf(normal), normal)
     }
-    this.#ringsMax = Math.max(RINGS_MAX, 2 * wanted.size)
+    this.#ringsMax = Math.max(this.#ringsLeast, 2 * wanted.size)
     let [made, merged] = [0, 0]
     for (const [key, shares] of wanted) {
       if (this.#find(key) !== undefined) wanted.delete(key)

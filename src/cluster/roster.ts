@@ -127,6 +127,8 @@ export class Roster {
   put(record: Member, now: number, agedMs = 0): Entry {
     const known = this.#entries.get(record.id)
     const same = known !== undefined && known.record.generation === record.generation
+    // An accusation or a refutation changes neither who is there nor whom to ask: with thousands of members the lists are worth keeping.
+    const stays = same && isTerminal(known.record.liveness) === isTerminal(record.liveness)
     const entry = known ?? fresh(record)
     if (known !== undefined) this.#withdraw(known)
     if (!same) Object.assign(entry, fresh(record))
@@ -142,7 +144,7 @@ export class Roster {
       this.#ended.add(record.id)
     } else this.#ended.delete(record.id)
     this.#contribute(entry)
-    this.#changed()
+    if (!stays) this.#changed()
     for (const oldest of this.#ended) {
       if (this.#ended.size <= ENDED_MAX) break
       this.forget(oldest, now)

@@ -1,4 +1,4 @@
-/** The mutants of ring and placement apply, and the tests that they name are there. What they break is shown by ring-mutants-main.ts. */
+/** The mutants of ring and placement apply, and the tests that they name are there. What they break is shown by `npm run sim:mutants -- --kind ring`. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'

@@ -1,6 +1,6 @@
 /**
  * What would go wrong with ring and placement without each of their rules: one small change of the production code a row. `caughtBy` is a test that
- * fails then; `node test/cluster/ring-mutants-main.ts` shows it.
+ * fails then; `npm run sim:mutants -- --kind ring` shows it.
  *
  * The package's own trap, a number of points that floating point makes one smaller at some sizes, cannot come back by a slip in its options: it is
  * asked for one node at a time, and 1 / 1 is exact. The first row does it by hand.

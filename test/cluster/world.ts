@@ -34,6 +34,17 @@ export interface Verdict {
   readonly generation: number
 }
 
+/** What a world runs: the production machine, or another protocol to hold beside it (bench/scale). */
+export type Machine = Pick<Membership, 'input' | 'nextAt' | 'member' | 'view' | 'self' | 'presumed' | 'gauges'>
+export type MakeMachine = (
+  self: Member,
+  cluster: number,
+  seeds: readonly string[],
+  options: GossipOptions,
+  random: Random,
+  now: number,
+) => Machine
+
 export interface WorldSettings {
   readonly seed: string | number
   readonly options?: Partial<Options>
@@ -42,12 +53,13 @@ export interface WorldSettings {
   readonly measure?: boolean
   /** Holds every view against the one before (M2, M4). */
   readonly audit?: boolean
+  readonly machine?: MakeMachine
 }
 
 export interface Process {
   readonly id: string
   readonly cluster: string
-  readonly machine: Membership
+  readonly machine: Machine
   address: string
   generation: number
   life: 'running' | 'blocked' | 'frozen' | 'gone'
@@ -71,6 +83,7 @@ export interface Process {
 }
 
 const START = 1000
+const CLUSTER = 'test'
 
 export class World {
   now = START
@@ -88,7 +101,11 @@ export class World {
   loss: (from: Process, to: Process) => number
   /** Told of each frame as it is sent. */
   sent: (from: Process, to: Process | undefined, frame: Frame) => void = () => undefined
+  /** Told when one gives another up, for good or not. */
+  dropped: (by: Process, id: string) => void = () => undefined
   events = 0
+  /** Of the cluster that processes are in unless they say otherwise. */
+  readonly cluster: number = clusterHash(CLUSTER)
   readonly #heap = new EventHeap()
   readonly #random: Random
   readonly #generations = new Map<string, number>()
@@ -103,7 +120,10 @@ export class World {
   }
 
   /** Starts a process; again with the id of one that is gone: it restarts with the next generation. */
-  start(id: string, { seeds = [], address = `${id}:7100`, cluster = 'test', generation = 0 } = {} as StartSettings): Process {
+  start(
+    id: string,
+    { seeds = [], address = `${id}:7100`, cluster = CLUSTER, generation = 0, held = false } = {} as StartSettings,
+  ): Process {
     const number = generation > 0 ? generation : (this.#generations.get(`${cluster} ${id}`) ?? 0) + 1
     this.#generations.set(`${cluster} ${id}`, Math.max(number, this.#generations.get(`${cluster} ${id}`) ?? 0))
     const random = seeded(`${this.settings.seed} ${cluster} ${id} ${number} ${this.processes.length}`)
@@ -113,7 +133,7 @@ export class World {
       cluster,
       address,
       generation: number,
-      machine: new Membership(self, clusterHash(cluster), seeds, this.options, random, this.now),
+      machine: (this.settings.machine ?? membership)(self, clusterHash(cluster), seeds, this.options, random, this.now),
       life: 'running',
       sickAt: -Infinity,
       readyAt: Infinity,
@@ -134,7 +154,7 @@ export class World {
     }
     this.processes.push(process)
     this.#byAddress.set(address, process)
-    this.input(process, { kind: 'start' })
+    if (!held) this.input(process, { kind: 'start' })
     return process
   }
 
@@ -246,6 +266,7 @@ export class World {
           if (answering !== null) this.#send(process, answering, answering.id, answering.address, effect.frame)
           break
         case 'drop':
+          this.dropped(process, effect.id)
           break
         case 'view':
           this.#viewed(process)
@@ -396,9 +417,13 @@ export class World {
   }
 }
 
+const membership: MakeMachine = (...parts) => new Membership(...parts)
+
 export interface StartSettings {
   readonly seeds?: readonly string[]
   readonly address?: string
   readonly cluster?: string
   readonly generation?: number
+  /** Its `start` is given by the caller, later. */
+  readonly held?: boolean
 }
