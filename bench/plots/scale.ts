@@ -61,8 +61,8 @@ const PLOTS: readonly Wanted[] = [
   {
     file: 'false-verdicts',
     title: 'Members wrongly shown dead while others are blocked',
-    y: 'members a minute',
-    metric: 'shown dead wrongly, some blocked',
+    y: 'times a minute',
+    metric: 'times shown dead wrongly, some blocked',
     unit: 1,
     log: false,
   },

@@ -48,4 +48,6 @@ export function notesScenario(app: App<NotesActors>): Scenario {
   })
 }
 
-export default notesScenario(notesApp({ secret: 'a secret of the tests, long enough for all', scryptLn: 4, sessionMs: 3_600_000 }))
+export const notes: App<NotesActors> = notesApp({ secret: 'a secret of the tests, long enough for all', scryptLn: 4, sessionMs: 3_600_000 })
+
+export default notesScenario(notes)

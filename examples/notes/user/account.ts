@@ -10,7 +10,10 @@ const Phc = z.string().max(256).startsWith('$scrypt$')
 const Hash = z.string().length(43)
 
 const Registered = z.strictObject({
-  name: z.string().min(1).max(64),
+  name: z
+    .string()
+    .max(64)
+    .refine((name) => normalise(name) !== '', 'has no letter'),
   email: z.email().max(200),
   password: Phc,
   attempt: z.string().max(200),
@@ -18,7 +21,7 @@ const Registered = z.strictObject({
   at: z.int().min(0),
   extra: ExtraFields.exactOptional(),
 })
-const ClaimAsked = z.strictObject({ name: z.string().max(256), attempt: z.string().max(200), at: z.int() })
+const ClaimAsked = z.strictObject({ name: z.string().min(1).max(256), attempt: z.string().max(200), at: z.int() })
 const PasswordChanged = z.strictObject({ password: Phc, from: z.int(), keep: Hash })
 const SessionOpened = z.strictObject({ hash: Hash, expiresAt: z.int(), device: z.string().max(100).exactOptional() })
 const SessionClosed = z.strictObject({ hash: Hash })
