@@ -85,3 +85,9 @@ export const names = actor('name', {
  * (Unicode NFKC, UTS 39 says why). Names have no `@`, addresses have one, so both live side by side.
  */
 export const normalise = (text: string): string => text.normalize('NFKC').trim().toLowerCase().normalize('NFKC')
+
+/** Whether a name or an address can be held: what `normalise` makes of it is a key of an actor (at most 256 bytes, no control characters, no `/`). */
+export function isName(text: string): boolean {
+  const name = normalise(text)
+  return name !== '' && Buffer.byteLength(name) <= 256 && name.isWellFormed() && !/[\p{Cc}/]/u.test(name)
+}

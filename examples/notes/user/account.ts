@@ -1,7 +1,7 @@
 /** The events of account and sessions. They come from the app's own routes and from other actors, never from a client (`authorize` in app.ts). */
 import { z } from 'zod'
 import type { Refusal } from '../../../src/index.ts'
-import { normalise } from '../names.ts'
+import { isName, normalise } from '../names.ts'
 import { shardOf } from '../stats.ts'
 import { ExtraFields } from './note.ts'
 import { SESSIONS_MAX, type Context, type UserState } from './state.ts'
@@ -10,10 +10,7 @@ const Phc = z.string().max(256).startsWith('$scrypt$')
 const Hash = z.string().length(43)
 
 const Registered = z.strictObject({
-  name: z
-    .string()
-    .max(64)
-    .refine((name) => normalise(name) !== '', 'has no letter'),
+  name: z.string().max(64).refine(isName, 'has a /, a control character, or nothing but blanks'),
   email: z.email().max(200),
   password: Phc,
   attempt: z.string().max(200),
@@ -21,7 +18,7 @@ const Registered = z.strictObject({
   at: z.int().min(0),
   extra: ExtraFields.exactOptional(),
 })
-const ClaimAsked = z.strictObject({ name: z.string().min(1).max(256), attempt: z.string().max(200), at: z.int() })
+const ClaimAsked = z.strictObject({ name: z.string().refine(isName), attempt: z.string().max(200), at: z.int() })
 const PasswordChanged = z.strictObject({ password: Phc, from: z.int(), keep: Hash })
 const SessionOpened = z.strictObject({ hash: Hash, expiresAt: z.int(), device: z.string().max(100).exactOptional() })
 const SessionClosed = z.strictObject({ hash: Hash })
