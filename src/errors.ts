@@ -95,8 +95,15 @@ export function wireError(failure: Failure): WireError {
   return { code, message, retryable: ERRORS[code].retryable, ...more }
 }
 
+const BRAND = Symbol.for('troupe.error')
+
 /** What a promise of the public API rejects with. `code` is one of the table; `message` says what to do. */
 export class TroupeError extends Error {
+  /** `instanceof` holds across copies of Troupe in one process: an app may import another than the one that runs it. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && BRAND in value
+  }
+
   readonly code: ErrorCode
   readonly retryable: boolean
   readonly retryAfterMs: number | undefined
@@ -113,3 +120,4 @@ export class TroupeError extends Error {
     this.next = more.next
   }
 }
+Object.defineProperty(TroupeError.prototype, BRAND, { value: true })

@@ -202,7 +202,7 @@ async function build(app: App, settings: Settings, undo: Undo, failed: (error: u
       if (phase === 'stopped') return
       phase = 'draining'
       log.info({}, 'drains')
-      await drainParts({ gateway, rpc: rpc?.server ?? null, member, engine: engine() }, log, failed)
+      await drainParts({ gateway, rpc: rpc?.server ?? null, member, engine }, log, failed)
       graceMs = DRAIN_GRACE_MS
       await close()
       log.info({}, 'has drained')
@@ -317,7 +317,8 @@ interface Parts {
   readonly gateway: Gateway | null
   readonly rpc: RpcServer | null
   readonly member: ClusterNode | null
-  readonly engine: Engine
+  /** That of the present generation: it may change while actors are handed over. */
+  readonly engine: () => Engine
 }
 
 /** A part that fails to drain must not keep the engine from writing what it has. */
@@ -330,7 +331,7 @@ async function drainParts({ gateway, rpc, member, engine }: Parts, log: Log, fai
   })
   // Clients and services go while actors go: what they still ask is answered, here or by the new owners.
   await Promise.all([gateway?.drain().catch(failed), rpc?.drain().catch(failed), handedOver?.catch(failed)])
-  await engine.drain().catch(failed)
+  await engine().drain().catch(failed)
   await member?.leave().catch(failed)
 }
 

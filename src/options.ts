@@ -245,10 +245,10 @@ export const OPTIONS: Readonly<Record<OptionName, OptionRow>> = Object.freeze({
   forwardedBytes: row(128 * MIB, MIB, 64 * 1024 * MIB, 'The same in bytes of event data.'),
   handoffActors: row(32, 1, 10_000, 'Actors on their way to one other node at once, after a change of members (H1).'),
   handoffAckMs: row(
-    2 * SECOND,
+    10 * SECOND,
     10,
     MINUTE,
-    'A new owner that has not said by then that it took an actor is not waited for; it reads the store (H1).',
+    'A new owner that has not said by then that its claim of an actor is durable is not waited for any more (H1).',
   ),
   pullMs: row(SECOND, 10, MINUTE, 'A new owner waits this long for what an earlier owner has in memory, then reads the store (H1).'),
   pullEvents: row(1000, 1, 1_000_000, 'Requests that may wait for one actor that is being pulled; the next is asked to come again.'),

@@ -231,7 +231,8 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Loading
     if (this.writer.epoch !== 0 || !this.writer.quiet) return false // what is under way is the claim
     const wait = this.#host.claimWait(this.id)
     if (wait === null && this.definition.durability === 'event' && !this.writer.endedUnclean) return false
-    this.#wait(task)
+    this.#mailbox ??= new BoundedQueue(Infinity)
+    this.#mailbox.unshift(task) // those that wait came after it
     this.#host.delivery.forget(this) // answers that come meanwhile find nobody; it begins again after
     this.claimAfter(wait)
     return true
@@ -240,6 +241,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Loading
   /** `waitMs` null: nobody won the actor from this node lately. */
   claimAfter(waitMs: number | null): void {
     this.#life = 'loading'
+    this.writer.answered?.forget() // heard again (D4): no batch of the memory that goes may overtake the claim
     if (waitMs !== null) this.writer.cause = 'claimsFenced'
     if (waitMs === null || waitMs === 0) this.load(true)
     else this.#host.clock.after(waitMs, () => this.#host.dead || this.#life !== 'loading' || this.load(true))

@@ -346,7 +346,8 @@ export class ActorEngine implements Engine, Host {
     activation.adopt(opened)
     if (claimed !== undefined) {
       const over = (): void => claimed(false)
-      activation.writer.gateDurable({ released: () => claimed(true), moved: over, failed: over })
+      if (activation.over) over()
+      else activation.writer.gateDurable({ released: () => claimed(true), moved: over, failed: over })
     }
     return true
   }

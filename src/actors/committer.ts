@@ -24,8 +24,8 @@ const SNAPSHOTS_ALONE = 512
 
 interface WaitingSnapshot {
   readonly write: SnapshotWrite
-  /** It was given up: its pages are not in the store. */
-  readonly lost: () => void
+  /** It was given up: these pages are not in the store. */
+  readonly lost: (pages: Iterable<number>) => void
 }
 
 /** An activation, as the committer sees it. */
@@ -40,7 +40,8 @@ export class Committer {
   #dirty = new Set<Committable>()
   /** Members of commits that failed (C4). */
   readonly #suspects = new Suspects<Committable>()
-  #snapshots: WaitingSnapshot[] = []
+  /** The newest of each actor that waits for one, oldest first. */
+  #snapshots = new Map<string, WaitingSnapshot>()
   #snapshotBytes = 0
   #drops: Hint[] = []
   #trims: Trim[] = []
@@ -59,8 +60,11 @@ export class Committer {
     this.#schedule()
   }
 
-  snapshot(write: SnapshotWrite, lost: () => void): void {
-    this.#snapshots.push({ write, lost })
+  /** In place of one of the actor that still waits: so what waits is bounded by the actors in memory. */
+  snapshot(write: SnapshotWrite, lost: WaitingSnapshot['lost']): void {
+    const older = this.#snapshots.get(write.actor)
+    if (older !== undefined) this.#snapshotBytes -= older.write.bytes.length
+    this.#snapshots.set(write.actor, older === undefined ? { write, lost } : instead(older, { write, lost }))
     this.#snapshotBytes += write.bytes.length
     this.#schedule()
   }
@@ -95,7 +99,7 @@ export class Committer {
       !this.#busy &&
       this.#dirty.size === 0 &&
       this.#suspects.size === 0 &&
-      this.#snapshots.length === 0 &&
+      this.#snapshots.size === 0 &&
       this.#drops.length === 0 &&
       this.#trims.length === 0
     )
@@ -154,13 +158,16 @@ export class Committer {
   #extras(appends: number, bytesTaken: number): { riding: WaitingSnapshot[]; dropHints: Hint[]; trims: Trim[] } {
     if (this.#failures > 0 && appends > 0) return { riding: [], dropHints: [], trims: [] }
     const { commitBatches, commitBytes } = this.#host.options
-    const most = Math.min(commitBatches, appends > 0 ? SNAPSHOTS_BESIDE_BATCHES : SNAPSHOTS_ALONE)
+    const most = Math.min(commitBatches, appends > 0 && !this.crowded ? SNAPSHOTS_BESIDE_BATCHES : SNAPSHOTS_ALONE)
     let bytes = bytesTaken
-    let count = 0
-    while (count < this.#snapshots.length && count < most && (count === 0 || bytes < commitBytes))
-      bytes += (this.#snapshots[count++] as WaitingSnapshot).write.bytes.length
-    const riding = this.#snapshots.splice(0, count)
-    for (const { write } of riding) this.#snapshotBytes -= write.bytes.length
+    const riding: WaitingSnapshot[] = []
+    for (const [actor, waiting] of this.#snapshots) {
+      if (riding.length >= most || (riding.length > 0 && bytes >= commitBytes)) break
+      this.#snapshots.delete(actor)
+      this.#snapshotBytes -= waiting.write.bytes.length
+      bytes += waiting.write.bytes.length
+      riding.push(waiting)
+    }
     return { riding, dropHints: this.#drops.splice(0, commitBatches), trims: this.#trims.splice(0, commitBatches) }
   }
 
@@ -212,16 +219,26 @@ export class Committer {
     for (const member of members) guarded(this.#host.log, 'taking a verdict', () => member.verdict(outcome, 0))
   }
 
+  /** Before those that wait, unless a newer one of the same actor does. */
   #giveAgain(riding: readonly WaitingSnapshot[]): void {
-    this.#snapshots.unshift(...riding)
-    for (const { write } of riding) this.#snapshotBytes += write.bytes.length
+    const waiting = this.#snapshots
+    this.#snapshots = new Map()
+    this.#snapshotBytes = 0
+    for (const older of riding) this.#put(older, waiting.get(older.write.actor))
+    for (const newer of waiting.values()) if (!this.#snapshots.has(newer.write.actor)) this.#put(newer, undefined)
   }
 
-  #giveUp({ write, lost }: WaitingSnapshot): void {
-    const next = this.#snapshots.findIndex((waiting) => waiting.write.actor === write.actor)
-    const later = this.#snapshots[next]
-    if (later === undefined) guarded(this.#host.log, 'giving up a snapshot', lost)
-    else this.#snapshots[next] = { ...later, write: { ...later.write, pages: new Map([...write.pages, ...later.write.pages]) } }
+  #put(waiting: WaitingSnapshot, newer: WaitingSnapshot | undefined): void {
+    const one = newer === undefined ? waiting : instead(waiting, newer)
+    this.#snapshots.set(one.write.actor, one)
+    this.#snapshotBytes += one.write.bytes.length
+  }
+
+  #giveUp(given: WaitingSnapshot): void {
+    const { actor } = given.write
+    const later = this.#snapshots.get(actor)
+    if (later === undefined) guarded(this.#host.log, 'giving up a snapshot', () => given.lost(given.write.pages.keys()))
+    else this.#snapshots.set(actor, instead(given, later))
   }
 
   #retryLater(members: readonly Committable[]): void {
@@ -236,4 +253,9 @@ export class Committer {
   #next(): void {
     if (!this.#quiet()) this.#schedule()
   }
+}
+
+/** The newer snapshot of an actor, with the pages that only the older one brings (C3). */
+function instead({ write: older }: WaitingSnapshot, { write, lost }: WaitingSnapshot): WaitingSnapshot {
+  return { write: { ...write, pages: new Map([...older.pages, ...write.pages]) }, lost }
 }

@@ -68,7 +68,7 @@ export class Writer {
   /** Why the actor will be claimed, once that is known. */
   cause: ClaimCause | null = null
   readonly #hints: Hints
-  #answered: Answered | null = null
+  answered: Answered | null = null
   #flushTimed = false
   #closing = false
   #held = false
@@ -99,7 +99,7 @@ export class Writer {
     this.#migrated = folded.migrated
     this.endedUnclean = !folded.clean && !claimed
     this.proofAt = begunAt
-    this.#answered?.forget()
+    this.answered?.forget()
     const hintsLeft = this.#hints.read(owedAt(folded.memory, this.#host.clock.now()), this.epoch === 0 ? 0 : this.n)
     this.#closing = false
     this.unclean = claimed && this.#writeBehind
@@ -171,8 +171,8 @@ export class Writer {
 
   effectDone(to: string, seq: number, refused: boolean): void {
     // Who has to claim by reading does when it leaves memory.
-    this.#answered ??= new Answered(this.#host, () => this.#mustReadToClaim || this.draft)
-    this.#answered.add(to, seq, refused)
+    this.answered ??= new Answered(this.#host, () => this.#mustReadToClaim || this.draft)
+    this.answered.add(to, seq, refused)
   }
 
   /** J9: the oldest entry that is not durable is older than twice the period. */
@@ -257,7 +257,7 @@ export class Writer {
   }
 
   #sealed(draft: Draft): Flight {
-    this.#answered?.moveInto(draft)
+    this.answered?.moveInto(draft)
     return sealDraft(this.#host, this.#owner, draft, {
       n: this.n + 1,
       hash: this.#hash,
@@ -370,7 +370,7 @@ export class Writer {
       ref: this.#ref,
       pages: pages ?? new Map<number, Uint8Array>(),
     }
-    this.#host.committer.snapshot(write, () => this.#owner.memory.dedupe?.pagesChanged(write.pages.keys()))
+    this.#host.committer.snapshot(write, (lost) => this.#owner.memory.dedupe?.pagesChanged(lost))
     this.#entriesSince = 0
     this.#bytesSince = 0
     this.#snapshotBytes = snapshot.bytes.length
@@ -397,7 +397,7 @@ export class Writer {
     if (!this.quiet) return 'busy'
     const { memory } = this.#owner
     const owed = owedAt(memory, this.#host.clock.now())
-    if (this.#answered?.none !== false && !this.unclean && (forGood || this.#hints.right(owed, this.epoch))) return 'ready'
+    if (this.answered?.none !== false && !this.unclean && (forGood || this.#hints.right(owed, this.epoch))) return 'ready'
     if (this.#mustReadToClaim) return 'claim'
     this.#closing = true
     void this.draft
@@ -442,7 +442,7 @@ export class Writer {
     const gates = { inFlight: this.#flight?.gate ?? [], open: this.#draft?.gate ?? [] }
     this.#flight = null
     this.#draft = null
-    this.#answered?.forget()
+    this.answered?.forget()
     return gates
   }
 }

@@ -18,6 +18,12 @@ export class BoundedQueue<T> {
     return true
   }
 
+  /** Back to the front, whence it was taken: whatever the limit. */
+  unshift(item: T): void {
+    if (this.#head > 0) this.#items[--this.#head] = item
+    else this.#items.unshift(item)
+  }
+
   shift(): T | undefined {
     if (this.#head === this.#items.length) return undefined
     const item = this.#items[this.#head]

@@ -22,6 +22,7 @@ export function onSignals(plan: SignalPlan): () => void {
 
 /**
  * SIGUSR2: a rolling restart. Not SIGHUP: a terminal that closes sends that to all in it, and then the nodes should go.
+ * One node by itself takes it too, to say that there is nothing to roll: untaken, it would end the process undrained.
  * Returns how to listen no longer.
  */
 export function onRestart(restart: () => void): () => void {

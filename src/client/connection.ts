@@ -12,7 +12,8 @@
  * 2. `up` and `down` alternate, and no frame of a link comes before its `up` or after its `down`.
  * 3. Of several addresses each client begins with one at random, and goes on to the next when one fails, ends or drains.
  * 4. It waits at random below 0.5 s before the first new attempt, the bound doubling to 20 s with each round of all addresses (that one
- *    node is away says nothing of the next), and begins at 0.5 s again only after a link that lived 10 s. A server's `retryAfterMs` is added to that, where there is no other to go to, and so are hints.
+ *    node is away says nothing of the next), and begins at 0.5 s again only after a link that lived 10 s. A server's `retryAfterMs`, the
+ *    smallest of a round of all addresses, is added to that, and so are hints.
  */
 import type { OkReply, ServerFrame, WelcomeFrame } from '../protocol/frames.ts'
 import { CLOSE, reconnects } from '../protocol/close-codes.ts'
@@ -97,6 +98,8 @@ export class Connection {
   /** Which address is tried next, modulo their number. */
   #turn: number
   #suspend: Cancellable
+  /** For how long each address asked to wait, in this round of all. */
+  #later: number[] = []
   /** When a link of ours ended that had asked and was told nothing. */
   #unheardAt = -UNHEARD_MS
 
@@ -226,12 +229,13 @@ export class Connection {
 
   #ended(link: Link, url: string, end: LinkEnd): void {
     const life = this.#life
+    if (end.welcomed) this.#later = []
     if (end.asked && !end.welcomed && end.bye === undefined) this.#unheardAt = this.#parts.clock.mono()
     if (life.phase === 'open' && life.next === link) {
       life.next = undefined
       // Once: the next refusal is not of a ticket alone.
       if (this.#parts.credentials.ended(end)) this.#move(life, url)
-      else if (end.bye === undefined || (end.bye.reconnect && end.code !== CLOSE.tokenExpired))
+      else if (end.bye === undefined || end.code === CLOSE.neverConnected || (end.bye.reconnect && end.code !== CLOSE.tokenExpired))
         this.#moveLater(life, end.bye?.retryAfterMs ?? 0)
       return
     }
@@ -245,7 +249,16 @@ export class Connection {
     if (withoutTicket) return this.#lose(end, undefined)
     if (stop) return this.close(end.code, end.reason)
     this.#turn++
-    this.#lose(end, this.#parts.urls.length > 1 ? 0 : (end.bye?.retryAfterMs ?? 0))
+    this.#lose(end, this.#laterMs(end.bye?.retryAfterMs ?? 0))
+  }
+
+  /** 4. Another address is asked at once; when all of them have said later, the soonest counts. */
+  #laterMs(retryAfterMs: number): number {
+    this.#later.push(retryAfterMs)
+    if (this.#later.length < this.#parts.urls.length) return 0
+    const soonest = Math.min(...this.#later)
+    this.#later = []
+    return soonest
   }
 
   /** `afterMs` undefined: try again at once. */

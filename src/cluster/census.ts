@@ -100,6 +100,6 @@ export class Census {
     const accusers = entry.suspicion?.accusers.map((accuser) => accuser.id).join(', ') ?? ''
     this.#core.put({ ...entry.record, liveness: 'dead' })
     this.#core.effect({ kind: 'drop', id })
-    this.#core.log('warn', { node: id, generation }, `${id} is dead: no answer, and no refutation of ${accusers}`)
+    this.#core.log('warn', { member: id, generation }, `${id} is dead: no answer, and no refutation of ${accusers}`)
   }
 }

@@ -17,16 +17,23 @@ export const ROUTES_MAX = 65_536
 export class Placements {
   readonly #rings: RingCache
   readonly #changed: (before: Placement, after: Placement) => void
+  readonly #installed: () => void
   #current: Placement
   #earlier: readonly Placement[] = []
   #waiting: View | null = null
   #building = false
   #closed = false
 
-  /** The first view, usually oneself alone, is placed at once. `changed` is called when a placement of another hash is in force. */
-  constructor(view: View, rings: RingCache, changed: (before: Placement, after: Placement) => void) {
+  /** The first view, usually oneself alone, is placed at once. `changed` is called when a placement of another hash is in force; `installed` after any, also of the same. */
+  constructor(
+    view: View,
+    rings: RingCache,
+    changed: (before: Placement, after: Placement) => void,
+    installed: () => void = () => undefined,
+  ) {
     this.#rings = rings
     this.#changed = changed
+    this.#installed = installed
     this.#current = new Placement(view, rings)
   }
 
@@ -78,9 +85,11 @@ export class Placements {
     if (this.#closed) return
     const before = this.#current
     this.#current = new Placement(view, this.#rings, service)
-    if (before.hash === view.hash) return
-    this.#earlier = [before, ...this.#earlier].slice(0, EARLIER_PLACEMENTS)
-    this.#changed(before, this.#current)
+    if (before.hash !== view.hash) {
+      this.#earlier = [before, ...this.#earlier].slice(0, EARLIER_PLACEMENTS)
+      this.#changed(before, this.#current)
+    }
+    this.#installed()
   }
 }
 

@@ -29,7 +29,7 @@ export class Suspects {
     if (entry.suspicion === null) {
       entry.suspicion = new Suspicion(core.now, suspicionTimes(core.roster.live, core.options))
       if (this.#flapping(entry)) {
-        core.log('warn', { node: record.id }, `${record.id} comes and goes: three long suspicions in ${core.options.flapWindowMs} ms`)
+        core.log('warn', { member: record.id }, `${record.id} comes and goes: three long suspicions in ${core.options.flapWindowMs} ms`)
         this.#condemn(entry)
       }
       this.#checkSoon(entry, accusers)

@@ -59,6 +59,7 @@ const ROUTED: Readonly<Record<string, readonly [name: string, help: string]>> = 
   pulled: ['pulled', 'Pulls that brought the actor.'],
   pullTimeouts: ['pull_timeouts', 'Pulls that took too long; the actor was read from the store.'],
   handedOver: ['handoffs_warm', 'Actors handed over in memory.'],
+  handedLate: ['handoffs_late', 'Actors handed over whose new owner did not say within `handoffAckMs` that its claim is durable.'],
   handedCold: ['handoffs_cold', 'Actors given up that the new owner reads from the store.'],
   adopted: ['handoffs_adopted', 'Actors that other nodes handed to this one.'],
   subscriptionsEnded: ['subscriptions_ended', 'Subscriptions to actors of other nodes that had to be made again.'],

@@ -106,10 +106,12 @@ export class ClusterNode {
       ...(parts.asked !== undefined && { asked: parts.asked }),
     })
     const first = this.gossip.view()
-    this.#placements = new Placements(first, parts.rings, (_, after) => {
-      this.router.placed(after)
-      this.#handEngine()
-    })
+    this.#placements = new Placements(
+      first,
+      parts.rings,
+      (_, after) => this.router.placed(after),
+      () => this.#handEngine(),
+    )
     this.router.viewChanged(first)
     this.router.placed(this.#placements.current)
     this.gossip.onView((view) => this.#see(view))
@@ -192,7 +194,6 @@ export class ClusterNode {
     if (this.#over) return
     this.router.viewChanged(view)
     this.#placements.see(view)
-    this.#handEngine()
   }
 
   /** C1. */

@@ -21,6 +21,8 @@ export class RoutingCounters {
   handedOver = 0
   /** Released, but not taken: the new owner reads them from the store. */
   handedCold = 0
+  /** Handed over, and the new owner did not say in time that its claim is durable. */
+  handedLate = 0
   adopted = 0
   subscriptionsEnded = 0
   leasesExpired = 0

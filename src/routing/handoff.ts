@@ -177,8 +177,18 @@ export class Handoff {
     }
     while (target.left > 0 && target.underWay < options.handoffActors && !link.crowded) {
       const actor = this.#busiest(target)
-      if (!local.has(actor) || this.#leaving.has(actor)) continue
+      const leaving = this.#leaving.get(actor)
+      if (leaving === undefined && !local.has(actor)) continue
       target.underWay++
+      if (leaving !== undefined) {
+        // It has gone lately, and may be here again: that is known when it has arrived.
+        void leaving.then(() => {
+          target.underWay--
+          if (local.has(actor)) this.#sort(actor, 0)
+          this.#pump(target, placed)
+        })
+        continue
+      }
       const begunAt = clock.mono()
       this.#leave(actor, async (bundle) => {
         await this.#push(target.member, actor, bundle, begunAt)
@@ -231,18 +241,18 @@ export class Handoff {
   async #push(to: Member, actor: string, bundle: Bundle | null, begunAt: number): Promise<void> {
     const { links, clock, counters, times } = this.#parts
     const link = bundle === null ? null : links.to(to)
-    const taken = bundle !== null && link !== null && (await this.#give(link, actor, encodeBundle(bundle)))
+    const answer = bundle === null || link === null ? 'lost' : await this.#give(link, actor, encodeBundle(bundle))
     this.#done++
-    if (taken) {
+    if (answer === 'late') counters.handedLate++
+    else if (answer !== 'lost' && answer.t === 'handed' && answer.taken) {
       counters.handedOver++
       times.handoff.add(clock.mono() - begunAt)
     } else counters.handedCold++
   }
 
-  #give(link: NonNullable<ReturnType<Links['to']>>, actor: string, bytes: Uint8Array): Promise<boolean> {
+  #give(link: NonNullable<ReturnType<Links['to']>>, actor: string, bytes: Uint8Array): Promise<NodeAnswer> {
     const { deadlines, options } = this.#parts
-    return new Promise((resolve) => {
-      const told = (answer: NodeAnswer): void => resolve(typeof answer !== 'string' && answer.t === 'handed' && answer.taken)
+    return new Promise((told) => {
       const timeoutMs = options.handoffAckMs
       link.askNow(new NodeRequest(deadlines, timeoutMs, (out, id) => writeBundle(out, id, timeoutMs, actor, bytes), told))
     })

@@ -8,7 +8,8 @@ export type NodeAnswer = AnswerFrame | 'late' | 'lost'
 
 export class NodeRequest implements LinkRequest, Waiting {
   readonly #deadlines: Deadlines
-  readonly #write: (out: ByteWriter, id: number) => void
+  /** What it says, until it is said: a bundle is large, and its answer may take long. */
+  #write: ((out: ByteWriter, id: number) => void) | null
   readonly #told: (answer: NodeAnswer) => void
   readonly bytes = 0
   over = false
@@ -25,7 +26,8 @@ export class NodeRequest implements LinkRequest, Waiting {
   }
 
   write(out: ByteWriter, id: number): void {
-    this.#write(out, id)
+    this.#write?.(out, id)
+    this.#write = null
   }
 
   answered(frame: AnswerFrame): void {
@@ -43,6 +45,7 @@ export class NodeRequest implements LinkRequest, Waiting {
   #end(answer: NodeAnswer): void {
     if (this.over) return
     this.over = true
+    this.#write = null
     this.#deadlines.end(this)
     this.#told(answer)
   }

@@ -1,13 +1,13 @@
 /** A snapshot is only a shortcut, and may be given up. What it carried of sender actors' numbers must not be lost to the next one (D3, J5). */
 import { describe, expect, it } from 'vitest'
-import { Committer } from '../../src/actors/committer.ts'
+import { Committer, type Committable } from '../../src/actors/committer.ts'
 import { Counters } from '../../src/actors/counters.ts'
 import type { Host } from '../../src/actors/host.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { seeded } from '../../src/base/random.ts'
 import { resolveOptions } from '../../src/options.ts'
 import type { StoreCall } from '../../src/store/memory.ts'
-import type { CommitGroup, SnapshotWrite } from '../../src/store/store.ts'
+import type { Append, CommitGroup, SnapshotWrite } from '../../src/store/store.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
 import { counterApp } from './counter-app.ts'
 import { during, oneNode, type OneNode } from './one-node.ts'
@@ -58,18 +58,21 @@ describe('the committer', () => {
     const store = {
       commit: (group: CommitGroup) => {
         groups.push(group)
-        return groups.length === 1 ? Promise.reject(new Error('planted')) : Promise.resolve({ verdicts: [], ref: 1 })
+        if (groups.length > 1) return Promise.resolve({ verdicts: [], ref: 1 })
+        return new Promise((_, reject) => clock.after(10, () => reject(new Error('planted'))))
       },
     }
     const options = resolveOptions({ commitBytes: 64 * 1024 }) // one snapshot a group
     const host = { clock, store, options, counters: new Counters(), log: silentLog, random: seeded('c'), dead: false } as unknown as Host
     const committer = new Committer(host)
     const lost: number[] = []
-    const give = (n: number, pages: [number, Uint8Array][]): void => committer.snapshot(snapshot(n, pages), () => lost.push(n))
+    const give = (n: number, pages: [number, Uint8Array][]): void => committer.snapshot(snapshot(n, pages), (gone) => lost.push(...gone))
     give(5, [
       [1, page('old')],
       [2, page('kept')],
     ])
+    await clock.run(5) // it is in flight
+    give(6, [[4, page('older')]])
     give(7, [[1, page('new')]])
     await clock.run(10_000)
     const [, second] = groups
@@ -78,11 +81,48 @@ describe('the committer', () => {
     expect(pages).toEqual([
       [1, 'new'],
       [2, 'kept'],
+      [4, 'older'],
     ])
     groups.length = 0
     give(9, [[3, page('x')]])
     await clock.run(10_000)
-    expect(lost).toEqual([9])
+    expect(lost).toEqual([3])
+    expect(committer.idle).toBe(true)
+  })
+
+  it.each([
+    [1000, 64, 'few, while little waits'],
+    [60_000, 140, 'as many as a commit’s bytes hold, while 8 MiB and more wait'],
+  ])('keeps one snapshot of each actor; of %i bytes %i ride beside batches: %s', async (bytes, ride) => {
+    const clock = new VirtualClock()
+    const groups: CommitGroup[] = []
+    const store = {
+      commit: (group: CommitGroup) => {
+        groups.push(group)
+        return Promise.resolve({ verdicts: group.appends.map(() => 'committed' as const), ref: 1 })
+      },
+    }
+    const options = resolveOptions()
+    const host = { clock, store, options, counters: new Counters(), log: silentLog, random: seeded('c'), dead: false } as unknown as Host
+    const committer = new Committer(host)
+    let batches = 0
+    // 300 actors of which every batch brings a snapshot.
+    const members = Array.from({ length: 300 }, (_, i) => {
+      const member: Committable = {
+        seal: () => ({ actor: `x/${i}`, n: 1, bytes: new Uint8Array(10) }) as unknown as Append,
+        verdict: () => {
+          committer.snapshot({ ...snapshot(1, []), actor: `x/${i}`, bytes: new Uint8Array(bytes) }, () => undefined)
+          if (batches++ < 60_000) committer.mark(member)
+        },
+      }
+      return member
+    })
+    for (const member of members) committer.mark(member)
+    await clock.run(10_000)
+    for (const { snapshots } of groups) expect(new Set(snapshots.map(({ actor }) => actor)).size).toBe(snapshots.length)
+    expect(groups[0]?.snapshots).toHaveLength(0)
+    for (const { snapshots } of groups.slice(1, 200)) expect(snapshots).toHaveLength(ride)
+    expect(groups.length).toBeGreaterThan(200)
     expect(committer.idle).toBe(true)
   })
 })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { ActorCalls } from '../../src/actors/calls.ts'
 import { counterApp } from './counter-app.ts'
 import { during, oneNode, type OneNode } from './one-node.ts'
 
@@ -47,6 +48,15 @@ describe('an actor that was lost to another owner', () => {
     expect(claimed).toBe(1)
   })
 
+  it('takes the events that waited while it was read in the order in which they came: the first waits for the claim before the others (E3)', async () => {
+    const [one] = await fenced()
+    const query = one.query(A, 'value')
+    const sends = Promise.all([1, 2, 3, 4].map(() => one.send(A, 'add')))
+    const outcomes = await during(one, sends)
+    expect(outcomes.map((outcome) => (outcome.ok ? outcome.offset : outcome.code))).toEqual([3, 4, 5, 6])
+    await during(one, query)
+  })
+
   it('by two nodes that both are asked and written to all the time gets through at both', async () => {
     const [one, two] = await fenced()
     for (let i = 0; i < 10; i++)
@@ -71,4 +81,42 @@ it('a topic is answered from a memory that has what the asker has seen (D11)', a
     )
   expect(await topic()).toMatchObject({ ok: true, offset: 1 })
   expect(await topic(2)).toMatchObject({ ok: true, offset: 2, json: '{"n":2}' })
+})
+
+it('an effect’s answer that comes to be written while a lost actor waits to be claimed does not overtake the claim (W1, D4)', async () => {
+  const rig: { owned: boolean; answers: boolean; node?: OneNode } = { owned: true, answers: false }
+  const outgoing = {
+    send: (_: unknown, done: (outcome: { ok: true; offset: number; durable: boolean; duplicate: boolean }) => void) => {
+      if (rig.answers) rig.node?.clock.after(1, () => done({ ok: true, offset: 1, durable: true, duplicate: false }))
+    },
+  } as unknown as ActorCalls
+  const one = oneNode(counterApp, {}, { owns: () => rig.owned, outgoing })
+  rig.node = one
+  await during(one, one.send(A, 'tell', { to: 'counter/b', what: 'x' }))
+  const two = one.another()
+  await during(two, two.send(A, 'add'))
+  rig.owned = false
+  expect(await during(one, one.send(A, 'add'))).toMatchObject({ code: 'moved' })
+  rig.owned = rig.answers = true
+  await during(one, one.query(A, 'value'))
+  await one.clock.run(4970) // the answer is to be written 5 s after it came
+  one.fault = (call) => (call.op === 'commit' ? { answerAfterMs: 120 } : null)
+  const sent = one.send(A, 'add')
+  await one.clock.run(1000)
+  one.fault = () => null
+  expect(await during(one, sent)).toMatchObject({ ok: true, offset: 3 })
+  expect(await during(one, one.send(A, 'add'))).toMatchObject({ ok: true, offset: 4 })
+  expect(one.logged.filter(({ level }) => level === 'error')).toEqual([])
+  expect(one.engine.stats().counters['fenced']).toBe(1)
+})
+
+it('who lost an actor waits some round trips of gossip before it claims it back: it may have been declared dead (J7)', async () => {
+  const one = oneNode(counterApp)
+  await during(one, one.send(A, 'add'))
+  const two = one.another()
+  await during(two, two.send(A, 'add'))
+  const sent = one.send(A, 'add')
+  await one.clock.run(49)
+  expect([claims(one), await newest(one)]).toEqual([1, 2])
+  expect(await during(one, sent)).toMatchObject({ ok: true, offset: 3 })
 })

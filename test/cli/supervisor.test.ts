@@ -3,13 +3,18 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import type { Clock } from '../../src/base/clock.ts'
 import { seeded } from '../../src/base/random.ts'
 import { systemClock } from '../../src/base/system.ts'
+import { rollingRestart, type Restarted } from '../../src/cli/cluster/rolling.ts'
+import type { Standing } from '../../src/cli/cluster/standing.ts'
 import { Supervisor, type NodeSpec } from '../../src/cli/cluster/supervisor.ts'
 import { workerSpecs } from '../../src/cli/cluster/workers.ts'
 import { readable } from '../../src/cli/cluster/log-line.ts'
 import { clusterSpecs } from '../../src/cli/commands/cluster.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
+import { ANY_PORTS, cleanUp, folder, Running, serving } from './troupe.ts'
 
 const MAIN = fileURLToPath(new URL('fixtures/obedient.ts', import.meta.url))
 
@@ -20,7 +25,7 @@ class Watched {
   ready = 0
   #wake: () => void = () => undefined
 
-  constructor(specs: readonly NodeSpec[], more: { readonly rejoinMs?: number } = {}) {
+  constructor(specs: readonly NodeSpec[], more: { readonly rejoinMs?: number; readonly clock?: Clock } = {}) {
     this.supervisor = new Supervisor(specs, {
       main: MAIN,
       clock: systemClock,
@@ -60,6 +65,8 @@ const running: Supervisor[] = []
 afterEach(() => {
   for (const supervisor of running.splice(0)) supervisor.stop()
 })
+
+afterAll(cleanUp)
 
 function alive(pid: number): boolean {
   try {
@@ -151,7 +158,7 @@ describe('a rolling restart', () => {
     watched.lines
       .filter((line) => /^(supervisor|out \w (drains|ready)$)/.test(line))
       .map((line) => line.replace(/^(out|supervisor) /, '').replace(/[\d.]+ s$/, 'S s'))
-  const over = (watched: Watched) => (): boolean => watched.saying(/was the last|did not come back/).length > 0
+  const over = (watched: Watched) => (): boolean => watched.saying(/was the last|did not come back|the rolling restart stops/).length > 0
 
   test('drains one, waits until it serves again, then the next; one that was out is started', async () => {
     const watched = new Watched(three)
@@ -204,6 +211,137 @@ describe('a rolling restart', () => {
     }
   })
 
+  const STOPS = 'the rolling restart stops here, the others go on as they are'
+  /** Where a node notes that it has started once. */
+  const note = (): string => join(folder({}), 'started')
+
+  test('stops at one that ends soon after it was ready: the others are not touched', async () => {
+    const watched = new Watched([{ name: 'a', args: ['crashes', note()] }, ...three.slice(1)])
+    await watched.until(() => watched.ready === 1)
+    watched.supervisor.restart()
+    await watched.until(over(watched))
+    expect(watched.served('a')).toBeGreaterThanOrEqual(2)
+    expect(watched.lines).toContain(`supervisor a did not come back: ended with code 1; ${STOPS}`)
+    expect(['b', 'c'].map((name) => watched.pids(name).length)).toEqual([1, 1])
+  })
+
+  test('also when it ends only while the next one restarts', async () => {
+    const clock = new VirtualClock()
+    const watched = new Watched([{ name: 'a', args: ['busy', '0'] }, ...three.slice(1)], { clock })
+    await watched.until(() => watched.ready === 1)
+    watched.supervisor.restart()
+    await watched.until(() => watched.served('a') === 2)
+    // To rest, or for want of an answer after the longest time: either way on to the next.
+    await clock.until(() => watched.saying(/^supervisor b restarts/).length === 1)
+    process.kill(watched.pids('a')[1] as number, 'SIGKILL')
+    await watched.until(() => watched.saying(/^supervisor a was ended by SIGKILL/).length === 1 && watched.served('b') === 2)
+    await clock.until(over(watched))
+    expect(watched.lines.at(-1)).toBe(`supervisor a did not come back: was ended by SIGKILL; ${STOPS}`)
+    expect(watched.pids('c')).toHaveLength(1)
+  })
+
+  test('while another is down nobody is drained; when it does not come back in time, nobody is at all', async () => {
+    const clock = new VirtualClock()
+    const watched = new Watched([...three.slice(0, 2), { name: 'c', args: ['hangs', note()] }], { clock })
+    await watched.until(() => watched.ready === 1)
+    process.kill(watched.pids('c')[0] as number, 'SIGKILL')
+    await watched.until(() => watched.saying(/^supervisor c was ended by SIGKILL/).length === 1)
+    const before = story(watched).length
+    watched.supervisor.restart()
+    await clock.run(29_999)
+    expect(story(watched).slice(before)).toEqual([])
+    await clock.run(1)
+    expect(story(watched).slice(before)).toEqual([`c does not serve, and was waited for 30 s: it still starts; ${STOPS}`])
+    expect(['a', 'b'].map((name) => watched.pids(name).length)).toEqual([1, 1])
+  })
+
+  test('one that goes down meanwhile: the next is not drained before it serves again', async () => {
+    const watched = new Watched(three)
+    await watched.until(() => watched.ready === 1)
+    watched.supervisor.restart()
+    process.kill(watched.pids('c')[0] as number, 'SIGKILL')
+    await watched.until(over(watched))
+    const told = story(watched)
+    expect(told.indexOf('b restarts (2 of 3)')).toBeGreaterThan(
+      told.indexOf(
+        'c ready',
+        told.findIndex((line) => line.startsWith('c was ended')),
+      ),
+    )
+    expect(told.at(-1)).toBe('c was the last: all 3 were restarted, in S s')
+  })
+
+  test.each(['waits to start again', 'drained and left'] as const)('one that goes down meanwhile and %s for good stops it', async (how) => {
+    const clock = new VirtualClock()
+    const watched = new Watched([...three.slice(0, 2), { name: 'c', args: ['once', note()] }], { clock })
+    await watched.until(() => watched.ready === 1)
+    watched.supervisor.restart()
+    const [signal, why] =
+      how === 'drained and left'
+        ? (['SIGTERM', /it has left/] as const)
+        : (['SIGKILL', /(was ended by SIGKILL|the new code is broken|it still starts)/] as const)
+    process.kill(watched.pids('c')[0] as number, signal)
+    await watched.until(() => watched.saying(/^supervisor c (was ended|has drained)/).length === 1 && watched.served('a') === 2)
+    await clock.until(over(watched))
+    expect(watched.lines.at(-1)).toMatch(new RegExp(`^supervisor c does not serve, and was waited for 30 s: ${why.source}; ${STOPS}$`))
+    expect(watched.pids('b')).toHaveLength(1)
+  })
+
+  // What nodes say of themselves, at an instant: with no process, whose answers come when they come.
+  test.each([
+    [
+      'says that it is not in service',
+      { inService: false, placement: 'p', toHandOver: 0 },
+      `b does not serve, and was waited for 30 s: it joins or drains; ${STOPS}`,
+    ],
+    ['hands over without end', { inService: true, placement: 'p', toHandOver: 1 }, 'b was the last: all 2 were restarted, in 60.0 s'],
+    ['says nothing', null, 'b was the last: all 2 were restarted, in 60.0 s'],
+  ] as const)('one that %s all the time', async (_, standing, last) => {
+    const clock = new VirtualClock()
+    const told: string[] = []
+    const node = (name: string, says: Standing | null): Restarted => {
+      let count = 0
+      return {
+        name,
+        phase: () => 'serving',
+        served: () => count,
+        ended: () => count,
+        // Gone and back at once.
+        end: () => void (count += 1),
+        begin: () => undefined,
+        ask: () => undefined,
+        why: () => '',
+        standing: () => says,
+        said: (line) => told.push(`${name} ${line}`),
+      }
+    }
+    let look: () => void = () => undefined
+    const until = async (wanted: () => boolean): Promise<void> => {
+      while (!wanted()) await new Promise<void>((resolve) => (look = resolve))
+    }
+    const nodes = [node('a', { inService: true, placement: 'p', toHandOver: 0 }), node('b', standing)]
+    let ended = false
+    void rollingRestart(nodes, { clock, ending: () => false, until, changed: () => look() }).then(() => (ended = true))
+    await clock.until(() => ended)
+    expect(told.at(-1)).toBe(last)
+  })
+
+  test('stops at one whose start hangs, and ends that one', async () => {
+    const clock = new VirtualClock()
+    const watched = new Watched([{ name: 'a', args: ['hangs', note()] }, ...three.slice(1)], { clock })
+    await watched.until(() => watched.ready === 1)
+    watched.supervisor.restart()
+    await watched.until(() => watched.pids('a').length === 2)
+    await clock.run(119_999)
+    expect(over(watched)()).toBe(false)
+    await clock.run(1)
+    expect(watched.lines.at(-1)).toBe(`supervisor a did not come back: it was not ready within 120 s, and is ended; ${STOPS}`)
+    // It is tried on, with the code that is there then.
+    await watched.until(() => watched.pids('a').length === 3)
+    expect(alive(watched.pids('a')[1] as number)).toBe(false)
+    expect(['b', 'c'].map((name) => watched.pids(name).length)).toEqual([1, 1])
+  })
+
   test('a second one is refused while one is under way; Ctrl-C ends it and all', async () => {
     const watched = new Watched([
       { name: 'a', args: ['deaf'] },
@@ -235,6 +373,15 @@ describe('a rolling restart', () => {
     watched.supervisor.drain()
     await watched.supervisor.done
   })
+})
+
+test('one node by itself is told that there is nothing to roll, and serves on', async () => {
+  const { running, client } = await serving(new Running(['start', 'app.ts', '--insecure', ...ANY_PORTS], { cwd: folder() }))
+  running.signal('SIGUSR2')
+  await running.line('err', /there is nothing to roll/)
+  expect((await fetch(client)).status).toBeGreaterThan(0)
+  running.signal('SIGTERM')
+  expect(await running.exit).toBe(0)
 })
 
 describe('command lines', () => {

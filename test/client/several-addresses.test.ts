@@ -121,6 +121,20 @@ it('refused as busy by one, it does not wait for that one before it asks the nex
   expect([client.state, tried]).toEqual(['open', ['a', 'b']])
 })
 
+it('when all of them said later, it waits for the soonest', async () => {
+  const { clock, server, tried } = cluster()
+  server.intercept = (socket, frame) => {
+    if (frame.t !== 'connect') return false
+    socket.bye(3013, true, { a: 60_000, b: 30_000, c: 90_000 }[new URL(socket.url).hostname])
+    return true
+  }
+  await clock.run(29_000)
+  const first = tried.length
+  expect(first).toBe(new Set(tried).size)
+  await clock.run(5_000)
+  expect(tried.length).toBeGreaterThan(first)
+})
+
 it('a ticket that is refused is followed by a token at the same address', async () => {
   const { server, tried, open } = cluster()
   await open()

@@ -300,7 +300,7 @@ export class World {
             this.verdicts.push({
               at: this.now,
               by: process.id,
-              about: String(effect.fields['node']),
+              about: String(effect.fields['member']),
               generation: Number(effect.fields['generation']),
             })
       }

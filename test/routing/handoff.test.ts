@@ -47,6 +47,33 @@ describe('a node that joins', () => {
     expect(n2.open).toEqual(NOTHING)
   })
 
+  it('is given as many at once as its store takes: each is acknowledged when its claim is durable', async () => {
+    const cluster = new TestCluster(['n1', 'n2'], { handoffActors: 8 })
+    const [n1, n2] = [cluster.node('n1'), cluster.node('n2')]
+    const actors = await movers(cluster, 50)
+    n2.fault = (call) => (call.op === 'commit' ? { answerAfterMs: 1000 } : null)
+    cluster.agree(['n1', 'n2'])
+    await cluster.settle(900)
+    expect(actors.filter((actor) => n2.engine.has(actor))).toHaveLength(8)
+    expect(counter(n1, 'handedOver')).toBe(0)
+    n2.fault = () => null
+    await cluster.settle(1000)
+    expect(counter(n1, 'handedOver')).toBe(50)
+  })
+
+  it('that does not say so in time is not waited for for ever, and the actors are there all the same', async () => {
+    const cluster = new TestCluster(['n1', 'n2'], { handoffActors: 8, handoffAckMs: 200 })
+    const [n1, n2] = [cluster.node('n1'), cluster.node('n2')]
+    const actors = await movers(cluster, 16)
+    n2.fault = (call) => (call.op === 'commit' ? { answerAfterMs: 1000 } : null)
+    cluster.agree(['n1', 'n2'])
+    await cluster.settle(500)
+    expect([counter(n1, 'handedLate'), counter(n1, 'handedCold')]).toEqual([16, 0])
+    n2.fault = () => null
+    for (const actor of actors) expect(await n2.got(actor)).toEqual(['a'])
+    expect(n1.open).toEqual(NOTHING)
+  })
+
   it('pulls an actor that is asked for before its turn came, in one round trip, and what waits is served in order', async () => {
     const cluster = new TestCluster(['n1', 'n2'], { handoffActors: 1 })
     const n2 = cluster.node('n2')

@@ -1,6 +1,6 @@
 /**
  * What would go wrong between nodes without each rule: one small change of src/routing a row. The tests of this folder must notice every
- * one of them (`node test/routing/mutants-main.ts`).
+ * one of them (`npm run sim:mutants -- --kind routing`).
  */
 import type { Mutant } from '../sim/mutate.ts'
 

@@ -1,13 +1,17 @@
 /**
  * A rolling restart: one node after the other, so that the others hold its actors and clients meanwhile.
  *
- *     drain ──gone──▶ start ──ready──▶ settle ──▶ the next
- *       │(DRAIN_MAX_MS: killed)  └─ ended before it was ready ─▶ the restart stops, the others go on as they are
+ *     all others serve ──▶ drain ──gone──▶ start ──ready──▶ settle ──▶ the next
+ *           │                │               │                └─ one that was restarted ends again ─▶ it stops
+ *           │                │               └─ ends before it is ready, or is not within START_MAX_MS (killed) ─▶ it stops
+ *           │                └─ not within DRAIN_MAX_MS: killed, and on
+ *           └─ not within SETTLE_MAX_MS, here or while it settles ─▶ it stops; the others go on as they are
  *
  *  1. A node that is out is started, one that waits to be too. One that just starts is new already: it is waited for.
- *  2. Settled: all that serve route by one placement and hand nothing over any more. Else the next would be drained while its share of the
+ *  2. Never two at once: all that were not out when it began, and all that it has restarted, have to serve before the next is drained.
+ *  3. Settled: all that serve route by one placement and hand nothing over any more. Else the next would be drained while its share of the
  *     last one's actors is still on its way. Who cannot say, or a busy cluster that never comes to rest, is not waited for without end.
- *  3. A node that does not come up again stops it: what kept this one from starting would keep every other one too.
+ *  4. A node that does not come up again, or does not stay up, stops it: what keeps this one from serving would keep every other one too.
  */
 import type { Clock, Timer } from '../../base/clock.ts'
 import type { Standing } from './standing.ts'
@@ -37,8 +41,16 @@ export interface RollingParts {
   readonly changed: () => void
 }
 
+/** Why it stops, and at which node. */
+interface Stop {
+  readonly node: Restarted
+  readonly why: string
+}
+
 /** A drain ends by itself after about a minute, whatever clients and store do; this is for a process that hangs. */
 const DRAIN_MAX_MS = 120_000
+/** So does a start: it fails by itself when a port or the store is not to be had. An app that never finishes loading does not. */
+const START_MAX_MS = 120_000
 const SETTLE_MAX_MS = 30_000
 const ASK_EVERY_MS = 50
 
@@ -46,20 +58,45 @@ const ASK_EVERY_MS = 50
 export async function rollingRestart(nodes: readonly Restarted[], parts: RollingParts): Promise<void> {
   const { clock, ending } = parts
   const begun = clock.mono()
+  const toServe = new Set(nodes.filter(({ phase }) => phase() !== 'left'))
+  /** Those that were restarted, and how often each had ended by then. */
+  const renewed = new Map<Restarted, number>()
   for (const [i, node] of nodes.entries()) {
-    node.said(`restarts (${i + 1} of ${nodes.length})`)
-    if (!(await restarted(node, parts))) {
-      if (!ending()) node.said(`did not come back: ${node.why()}; the rolling restart stops here, the others go on as they are`)
-      return
+    // One that is down already takes nobody out when it is started.
+    let stop = node.phase() === 'serving' ? await othersServe(node, toServe, parts) : null
+    if (stop === null && !ending()) {
+      node.said(`restarts (${i + 1} of ${nodes.length})`)
+      stop = await restarted(node, parts)
+      toServe.add(node)
+      renewed.set(node, node.ended())
     }
-    await settled(nodes, parts)
+    if (stop === null && !ending()) stop = await settled(nodes, toServe, renewed, parts)
     if (ending()) return
+    if (stop !== null) return stop.node.said(`${stop.why}; the rolling restart stops here, the others go on as they are`)
   }
   nodes.at(-1)?.said(`was the last: all ${nodes.length} were restarted, in ${((clock.mono() - begun) / 1000).toFixed(1)} s`)
 }
 
-/** false: it ended before it served, or all are to end. */
-async function restarted(node: Restarted, { clock, ending, until }: RollingParts): Promise<boolean> {
+/** 2, before one is drained. */
+async function othersServe(
+  node: Restarted,
+  toServe: ReadonlySet<Restarted>,
+  { clock, ending, until, changed }: RollingParts,
+): Promise<Stop | null> {
+  const missing = (): Restarted | undefined => [...toServe].find((other) => other !== node && other.phase() !== 'serving')
+  let late = false
+  const timer = clock.after(SETTLE_MAX_MS, () => {
+    late = true
+    changed()
+  })
+  await until(() => ending() || late || missing() === undefined)
+  timer.cancel()
+  const other = missing()
+  return other === undefined ? null : doesNotServe(other)
+}
+
+/** null: it serves, or all are to end. */
+async function restarted(node: Restarted, { clock, ending, until, changed }: RollingParts): Promise<Stop | null> {
   const [served, ended] = [node.served(), node.ended()]
   let ends = 0
   let timer: Timer | null = null
@@ -80,14 +117,30 @@ async function restarted(node: Restarted, { clock, ending, until }: RollingParts
   }
   await until(() => ending() || node.ended() >= ended + ends)
   timer?.cancel()
-  await until(() => ending() || node.served() > served || node.ended() > ended + ends)
-  return !ending() && node.served() > served
+  let late = false
+  timer = clock.after(START_MAX_MS, () => {
+    late = true
+    changed()
+  })
+  await until(() => ending() || late || node.served() > served || node.ended() > ended + ends)
+  timer.cancel()
+  if (ending()) return null
+  if (node.ended() > ended + ends) return didNotComeBack(node, node.why())
+  if (node.served() > served) return null
+  // Not left to hang: it is started again, with the code that is there then.
+  node.end('SIGKILL')
+  return didNotComeBack(node, `it was not ready within ${START_MAX_MS / 1000} s, and is ended`)
 }
 
-/** 2. */
-async function settled(nodes: readonly Restarted[], { clock, ending, until, changed }: RollingParts): Promise<void> {
+/** 2 and 3. null: it may go on, or all are to end. */
+async function settled(
+  nodes: readonly Restarted[],
+  toServe: ReadonlySet<Restarted>,
+  renewed: ReadonlyMap<Restarted, number>,
+  { clock, ending, until, changed }: RollingParts,
+): Promise<Stop | null> {
   const end = clock.mono() + SETTLE_MAX_MS
-  while (!ending() && clock.mono() < end) {
+  for (;;) {
     const serving = nodes.filter(({ phase }) => phase() === 'serving')
     for (const node of serving) node.ask()
     let asked = true
@@ -96,8 +149,17 @@ async function settled(nodes: readonly Restarted[], { clock, ending, until, chan
       changed()
     })
     await until(() => ending() || !asked)
-    if (atRest(serving)) return
+    if (ending()) return null
+    for (const [node, ended] of renewed) if (node.ended() > ended) return didNotComeBack(node, node.why())
+    const missing = [...toServe].find((node) => !serves(node))
+    if (missing === undefined && atRest(serving)) return null
+    if (clock.mono() >= end) return missing === undefined ? null : doesNotServe(missing)
   }
+}
+
+/** One that joins, or drains because somebody asked it to, says so itself; who says nothing is taken to serve. */
+function serves(node: Restarted): boolean {
+  return node.phase() === 'serving' && node.standing()?.inService !== false
 }
 
 function atRest(serving: readonly Restarted[]): boolean {
@@ -106,4 +168,13 @@ function atRest(serving: readonly Restarted[]): boolean {
     const standing = node.standing()
     return standing?.inService === true && standing.toHandOver === 0 && standing.placement === first?.standing()?.placement
   })
+}
+
+function didNotComeBack(node: Restarted, why: string): Stop {
+  return { node, why: `did not come back: ${why}` }
+}
+
+function doesNotServe(node: Restarted): Stop {
+  const why = { starting: 'it still starts', serving: 'it joins or drains', waiting: node.why(), left: 'it has left' }[node.phase()]
+  return { node, why: `does not serve, and was waited for ${SETTLE_MAX_MS / 1000} s: ${why}` }
 }

@@ -9,7 +9,7 @@ import { startWorkers } from '../cluster/workers.ts'
 import { example, flag, labelPair, whole } from '../flags.ts'
 import { logFor } from '../pretty-log.ts'
 import { checkAddress, OPTION_HELP, secretFrom, serveConfig, serving, type ServeFlags } from '../serve-flags.ts'
-import { onSignals } from '../signals.ts'
+import { onRestart, onSignals } from '../signals.ts'
 import type { Terminal } from '../terminal.ts'
 
 interface StartFlags extends ServeFlags {
@@ -84,7 +84,7 @@ async function start(given: string, flags: StartFlags, args: readonly string[], 
   // A supervisor (`cluster`, `--workers`) speaks through a channel (standing.ts); when it is gone, this node goes too.
   if (process.send !== undefined) process.once('disconnect', () => process.emit('SIGTERM'))
   // From here on: what is asked while the node still starts must be heard, and loading an app can take long.
-  const deaf = onSignals({
+  const signals = onSignals({
     drain: (signal) => {
       log.info({ signal }, 'drains; the same signal again stops at once')
       drains += 1
@@ -92,6 +92,17 @@ async function start(given: string, flags: StartFlags, args: readonly string[], 
     },
     stop: () => process.exit(1),
   })
+  // Taken all the same: Node's own answer to it is to end at once, undrained.
+  const restarts = onRestart(() =>
+    log.warn(
+      { signal: 'SIGUSR2' },
+      'there is nothing to roll: this is one node, and it goes on; to restart it, drain it (SIGTERM) and start it',
+    ),
+  )
+  const deaf = (): void => {
+    signals()
+    restarts()
+  }
   const { app, dir } = await loadApp(appPath(given))
   if (app.authenticate === undefined && flags.insecure !== true)
     throw failed(
