@@ -94,18 +94,26 @@ function report(error: unknown, program: Command, args: readonly string[], termi
     if (error.exitCode === 0) return 0
     if (error.code === 'commander.help') terminal.err(program.helpInformation())
     else terminal.err(`troupe: ${lineOf(error).replace(/^error: /, '')} (see 'troupe ${helpOf(program, args)}--help')`)
-    return args[0] === 'simulate' ? SIMULATE_USAGE : 2
+    return codeOf(2, args)
   }
   const verbose = args.includes('--verbose') || process.env['TROUPE_VERBOSE'] !== undefined
   if (error instanceof CliError && error.message === '') return error.exitCode
   terminal.err(`troupe: ${lineOf(error)}`)
   if (verbose && error instanceof Error) terminal.err(stackOf(error))
-  if (error instanceof CliError) return error.exitCode
-  return error instanceof OptionError ? 2 : 1
+  return codeOf(error instanceof CliError ? error.exitCode : error instanceof OptionError ? 2 : 1, args)
+}
+
+/** 1 to 4 of `simulate` are verdicts, which it has said before it ended: whatever else ends it is none. */
+function codeOf(code: number, args: readonly string[]): number {
+  return commandName(args) === 'simulate' ? SIMULATE_USAGE : code
+}
+
+function commandName(args: readonly string[]): string | undefined {
+  return args.find((arg) => !arg.startsWith('-'))
 }
 
 function helpOf(program: Command, args: readonly string[]): string {
-  const name = args.find((arg) => !arg.startsWith('-'))
+  const name = commandName(args)
   return program.commands.some((command) => command.name() === name) ? `${name} ` : ''
 }
 

@@ -93,7 +93,11 @@ export class Records {
   }
 
   #full(record: Member): null {
-    this.#core.log('error', { member: record.id }, `${record.id} is not taken in: the cluster has its ${this.#core.options.members} members`)
+    this.#core.log(
+      'error',
+      { member: record.id },
+      `${record.id} is not taken in: the cluster has its ${this.#core.options.members} members`,
+    )
     return null
   }
 

@@ -13,19 +13,24 @@ interface Goal {
 
 /** More steps than this in one millisecond: something goes round in circles. */
 const STEPS_AT_ONCE_MAX = 200_000
+/** How often it is told how far time is. */
+const STEPS_TOLD = 256
 
 export class Driver {
   readonly #time: VirtualTime
   readonly #threw: (error: unknown) => void
+  readonly #moved: (virtualMs: number) => void
   #goals: Goal[] = []
   #running = false
   #steps = 0
+  #turns = 0
   #stepsFrom = 0
 
-  /** `threw`: what an event threw, which would have ended a process. */
-  constructor(time: VirtualTime, threw: (error: unknown) => void) {
+  /** `threw`: what an event threw, which would have ended a process. `moved`: now and then how far time is, whoever waits for it. */
+  constructor(time: VirtualTime, threw: (error: unknown) => void, moved: (virtualMs: number) => void = () => undefined) {
     this.#time = time
     this.#threw = threw
+    this.#moved = moved
   }
 
   /** Lets time pass until `done()` holds (true), or `limitMs` are over (false). */
@@ -40,6 +45,7 @@ export class Driver {
     this.#running = true
     for (;;) {
       await nextTurn()
+      if (++this.#turns % STEPS_TOLD === 0) this.#moved(this.#time.mono())
       if (this.#reached()) continue // who waited for it goes on first, and may name another goal
       const untilMs = Math.min(...this.#goals.map((goal) => goal.untilMs))
       if (untilMs === Infinity) break

@@ -1,11 +1,29 @@
 /** What a cluster that nobody uses still holds. */
+import type { App } from '../actors/define.ts'
+import type { Options } from '../options.ts'
 import type { Evidence } from './checks.ts'
 
 /** Timers that are due within this keep actors busy, also others than their own. */
 const SOON_MS = 600_000
 
-/** null: nothing. While an actor owes something soon, its own memory and that of others may be in use. */
-export async function leftOver({ processes, journals, now }: Evidence): Promise<string | null> {
+/** Longer idle times are not waited for: each hour of a cluster that does nothing takes seconds of real time. */
+const IDLE_MS_MAX = 3_600_000
+/** Where no type's is waited for. */
+const NONE_WAITED_MS = 60_000
+
+/** The longest idle time that is waited for, and the types whose actors may stay in memory for longer than that. */
+export function idleOf({ app, options }: { readonly app: App; readonly options: Options }): {
+  readonly idleMs: number
+  readonly lasting: ReadonlySet<string>
+} {
+  const all = Array.from(app.byType.values(), ({ type, idleMs }) => ({ type, idleMs: idleMs ?? options.idleMs }))
+  const waited = all.filter(({ idleMs }) => idleMs <= IDLE_MS_MAX)
+  const lasting = new Set(all.filter((each) => !waited.includes(each)).map(({ type }) => type))
+  return { idleMs: waited.length === 0 ? NONE_WAITED_MS : Math.max(...waited.map(({ idleMs }) => idleMs)), lasting }
+}
+
+/** null: nothing, but actors of `lasting` types. While an actor owes something soon, its own memory and that of others may be in use. */
+export async function leftOver({ processes, journals, now }: Evidence, lasting: ReadonlySet<string> = new Set()): Promise<string | null> {
   const active: string[] = []
   for (const { name, state, member, clients } of processes) {
     if (state !== 'up' || member === null) continue
@@ -17,7 +35,8 @@ export async function leftOver({ processes, journals, now }: Evidence): Promise<
     const gateway = clients?.stats()
     for (const what of ['sockets', 'sessions', 'subscriptions', 'upstreams'] as const)
       if ((gateway?.[what] ?? 0) > 0) return `the gateway of ${name} has ${gateway?.[what]} of ${what}`
-    for (const { actor } of member.engine.activations()) active.push(`${actor} is in the memory of ${name}`)
+    for (const { actor } of member.engine.activations())
+      if (!lasting.has(actor.slice(0, actor.indexOf('/')))) active.push(`${actor} is in the memory of ${name}`)
   }
   if (active.length === 0) return null
   for (const actor of await journals.actors()) {

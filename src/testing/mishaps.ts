@@ -1,4 +1,5 @@
 /** The faults of a plan as they happen: each where it can, and its end after its time. One node is always left alone, so that somebody serves. */
+import { Cuts } from './cuts.ts'
 import type { FaultKind, Item } from './plan.ts'
 import type { WorldCore } from './world.ts'
 
@@ -12,11 +13,13 @@ interface End {
 export class Mishaps {
   readonly counts: Map<FaultKind, number> = new Map()
   readonly #core: WorldCore
+  readonly #cuts: Cuts
   #ends: End[] = []
   #over = false
 
   constructor(core: WorldCore) {
     this.#core = core
+    this.#cuts = new Cuts({ cut: (from, to, how) => core.cut(from, to, how), mend: (a, b) => core.heal(a, b) })
   }
 
   /** When the next one ends. */
@@ -62,8 +65,7 @@ export class Mishaps {
         )
         return true
       case 'cut':
-        core.cut(item.from, item.to, item.how)
-        this.#later(nowMs + item.forMs, () => core.heal(item.from, item.to))
+        this.#later(nowMs + item.forMs, this.#cuts.begin(item.from, item.to, item.how))
         return true
       case 'store':
         core.store.fail(item.how, item.times)

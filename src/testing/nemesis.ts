@@ -1,5 +1,6 @@
 /** What happens to a world by itself, as often as it is told: nodes crash and come back, freeze and thaw, lines between them are cut and mended. */
 import type { Random } from '../base/random.ts'
+import { Cuts, type Lines } from './cuts.ts'
 import type { VirtualTime } from './virtual-time.ts'
 
 /** All are none unless given. */
@@ -14,15 +15,13 @@ export interface FaultRates {
   readonly store?: number
 }
 
-export interface Victims {
+export interface Victims extends Lines {
   /** Nodes that serve and are not frozen. */
   serving(): readonly string[]
   crash(node: string): void
   restart(node: string): void
   freeze(node: string): void
   thaw(node: string): void
-  cut(from: string, to: string, how: 'both' | 'one-way'): void
-  mend(a: string, b: string): void
 }
 
 const MINUTE_MS = 60_000
@@ -43,6 +42,7 @@ export class Nemesis {
   readonly #time: VirtualTime
   readonly #random: Random
   readonly #victims: Victims
+  readonly #cuts: Cuts
   /** Ends of what goes on now. */
   readonly #ends = new Set<() => void>()
   #over = false
@@ -51,6 +51,7 @@ export class Nemesis {
     this.#time = time
     this.#random = time.random('nemesis')
     this.#victims = victims
+    this.#cuts = new Cuts(victims)
     this.#every(rates.crashes, AWAY_MS.crashes, () => this.#crash())
     this.#every(rates.freezes, AWAY_MS.freezes, () => this.#freeze())
     this.#every(rates.cuts, AWAY_MS.cuts, () => this.#cut())
@@ -104,7 +105,6 @@ export class Nemesis {
     const others = this.#victims.serving().filter((node) => node !== a)
     const b = others[Math.floor(this.#random.float() * others.length)]
     if (a === null || b === undefined) return null
-    this.#victims.cut(a, b, this.#random.float() < 0.5 ? 'both' : 'one-way')
-    return () => this.#victims.mend(a, b)
+    return this.#cuts.begin(a, b, this.#random.float() < 0.5 ? 'both' : 'one-way')
   }
 }

@@ -28,7 +28,7 @@ export interface PlayAsked {
   readonly options?: Partial<Options>
   /** Only these items of the plan, by their numbers; absent: all. */
   readonly only?: readonly number[]
-  /** Told now and then how far it is, in virtual ms. */
+  /** Told now and then how far it is, in virtual ms, whatever phase it is in. */
   readonly progress?: (virtualMs: number) => void
 }
 
@@ -53,6 +53,8 @@ export class ScenarioError extends Error {
 }
 
 const LINES = 200
+/** How often a node that goes down again though there are no faults any more is started. */
+const STARTS_MAX = 5
 /** Times have whole microseconds: an instant between two is taken for reached. */
 const TICK_MS = 0.001
 
@@ -60,7 +62,7 @@ export async function play(scenario: Scenario, asked: PlayAsked): Promise<Played
   let blame: (what: string) => void = () => undefined
   const app = withInvariants(scenario.app, scenario.invariants, (what) => blame(what))
   const { seed, nodes, options = {} } = asked
-  const { world, core } = opened(app as App, { seed, nodes, options })
+  const { world, core } = opened(app as App, { seed, nodes, options }, asked.progress)
   blame = (what) => core.blame('invariant', what)
   const run = new Run(scenario, asked, world as unknown as World, core)
   let violation: Violation | null = null
@@ -103,11 +105,9 @@ class Run {
   }
 
   async all(): Promise<void> {
-    const { progress } = this.#asked
-    for (const phase of [this.#begin, this.#safety, this.#liveness]) {
-      await phase.call(this)
-      progress?.(this.#core.elapsedMs)
-    }
+    await this.#begin()
+    await this.#safety()
+    await this.#liveness()
     await this.#core.abandon()
   }
 
@@ -127,7 +127,7 @@ class Run {
   }
 
   async #safety(): Promise<void> {
-    const { seed, nodes, minutes, only, progress } = this.#asked
+    const { seed, nodes, minutes, only } = this.#asked
     const { users, operations } = this.#scenario
     const core = this.#core
     const kept = only === undefined ? null : new Set(only)
@@ -139,7 +139,6 @@ class Run {
       this.begun.push(number)
       if (item.kind === 'operation') this.#operation(item)
       else this.mishaps.begin(item, core.elapsedMs)
-      progress?.(core.elapsedMs)
     }
     // A run of a few of the items need not wait for those that are not there.
     if (kept === null) await this.#until(beganMs + minutes * 60_000)
@@ -158,8 +157,7 @@ class Run {
   async #liveness(): Promise<void> {
     const core = this.#core
     this.mishaps.stop()
-    for (const { name, state } of core.nodes) if (state === 'down') core.startAlong(name)
-    await core.settle()
+    await this.#allUp()
     // Who asked among the faults has been answered, or is within the time of a request.
     await Promise.all(this.#calls)
     await core.settle()
@@ -172,6 +170,19 @@ class Run {
       })
       if (wrong !== null) core.blame('invariant', `'${name}' does not hold once all is healed and quiet${wrong}`)
       await core.advance(0)
+    }
+  }
+
+  /** Also a node that goes down only now: its drain had begun, or it finds that it was replaced. */
+  async #allUp(): Promise<void> {
+    const core = this.#core
+    const down = (): string[] => core.nodes.filter(({ state }) => state === 'down').map(({ name }) => name)
+    let names = down()
+    for (let round = 0; round === 0 || names.length > 0; round++) {
+      if (round === STARTS_MAX) core.blame('convergence', `after all was healed ${names.join(', ')} went down ${STARTS_MAX} times`)
+      for (const name of names) core.startAlong(name)
+      await core.settle()
+      names = down()
     }
   }
 

@@ -111,10 +111,11 @@ export function simulate<Actors extends ActorTypes>(app: App<Actors>, options: S
   return opened(app, options).world
 }
 
-/** The same with what it is made of, for the runner of scenarios. */
+/** The same with what it is made of, for the runner of scenarios. `moved`: told now and then how far time is. */
 export function opened<Actors extends ActorTypes>(
   app: App<Actors>,
   options: SimulateOptions,
+  moved?: (virtualMs: number) => void,
 ): { readonly world: World<App<Actors>>; readonly core: WorldCore } {
   if (app?.troupe !== 'app') throw new TypeError('simulate: the first argument is what app() returned')
   for (const name of Object.keys(options))
@@ -128,6 +129,7 @@ export function opened<Actors extends ActorTypes>(
     nodes: Array.from({ length: nodes }, (_, i) => `n${i + 1}`),
     faults: checkedRates(options.faults ?? {}),
     options: resolveOptions(options.options),
+    moved,
   })
   const world: World = {
     seed: core.seed,

@@ -16,7 +16,7 @@ import { alwaysBroken, notYet, type Broken, type Evidence } from './checks.ts'
 import { ANY_NODE } from './clients.ts'
 import { Driver } from './driver.ts'
 import { Journals } from './journal.ts'
-import { leftOver } from './leaks.ts'
+import { idleOf, leftOver } from './leaks.ts'
 import { Nemesis, type FaultRates } from './nemesis.ts'
 import { NodeProcess } from './process.ts'
 import { unrest } from './rest.ts'
@@ -33,6 +33,8 @@ export interface WorldParts {
   readonly nodes: readonly string[]
   readonly faults: Required<FaultRates>
   readonly options: Options
+  /** Told now and then how far time is. */
+  readonly moved?: ((virtualMs: number) => void) | undefined
 }
 
 export interface NodeState {
@@ -78,7 +80,7 @@ export class WorldCore {
     this.#parts = parts
     this.seed = parts.seed
     const time = (this.#time = new VirtualTime(String(parts.seed)))
-    this.#driver = new Driver(time, (error) => this.#break('no-throw', `a callback threw: ${stackOf(error)}`))
+    this.#driver = new Driver(time, (error) => this.#break('no-throw', `a callback threw: ${stackOf(error)}`), parts.moved)
     this.#network = new MemoryNetwork(time, time.random('network'), { latencyMs: NET_LATENCY_MS })
     const chooser = time.random('load-balancer')
     this.#sockets = new Sockets(time, (host) => {
@@ -277,14 +279,13 @@ export class WorldCore {
     this.#throwBroken()
   }
 
-  /** Nobody uses it any more: soon after the longest idle time nothing may be left in memory. Clients do not come back. */
+  /** Nobody uses it any more: soon after the longest idle time that is waited for nothing may be left in memory. Clients do not come back. */
   async abandon(): Promise<void> {
     await this.#ready()
     this.talks.close()
-    const { options, app } = this.#parts
-    const idleMs = Math.max(...Array.from(app.byType.values(), (definition) => definition.idleMs ?? options.idleMs))
+    const { idleMs, lasting } = idleOf(this.#parts)
     const endMs = this.#time.mono() + 2 * idleMs + ABANDONED_MS
-    for (let left: string | null; (left = await this.#inTime(leftOver(this.#evidence()))) !== null;) {
+    for (let left: string | null; (left = await this.#inTime(leftOver(this.#evidence(), lasting))) !== null;) {
       if (this.#time.mono() >= endMs) this.#break('memory', `${Math.round(2 * idleMs + ABANDONED_MS)} ms after the last use ${left}`)
       this.#throwBroken()
       await this.#driver.until(() => this.#broken !== null, idleMs / 10)

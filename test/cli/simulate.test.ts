@@ -1,6 +1,9 @@
 /** `troupe simulate`: seeds that give the same again, planted bugs of every kind with their exit codes, replay lines that work, wrong use. */
+import { spawnSync } from 'node:child_process'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { run } from '../../src/cli/program.ts'
 import type { Terminal } from '../../src/cli/terminal.ts'
 import { cleanUp, folder } from './troupe.ts'
@@ -151,6 +154,10 @@ export default app({ actors: { user: actor('user', { state: () => 0, events: { a
     'no-begin.ts': scenario(RIGHT).replace('users: 2,', "users: 2, begin: async () => { throw new Error('of the test') },"),
     'throws.ts': scenario(RIGHT, '', "() => { throw new Error('of the test') }"),
     'wrong.ts': scenario(RIGHT).replace('users: 2,', 'user: 2,'),
+    'exits.ts': 'process.exit(0)',
+    'waits.ts': 'await new Promise(() => undefined)',
+    'unknown.json': '{ "noodes": 3 }',
+    'bad.json': '{ "nodes": "many" }',
   })
   test.each([
     [['--seed', '-1'], /--seed.*whole number/],
@@ -167,9 +174,45 @@ export default app({ actors: { user: actor('user', { state: () => 0, events: { a
     [[join(dir, 'no-begin.ts')], /the beginning of u1 failed: of the test/],
     [[join(dir, 'throws.ts')], /operation 'add' threw: .*of the test/],
     [[join(dir, 'wrong.ts')], /there is no option 'user'/],
+    [[join(dir, 'exits.ts')], /do not load: its thread ended with code 0: process\.exit/],
+    [[join(dir, 'waits.ts')], /do not load: its thread ended: an await that never settles/],
+    [['--config', '/nope.json'], /cannot read the config file \/nope\.json/],
+    [['--config', join(dir, 'unknown.json')], /there is no key 'noodes'/],
+    [['--config', join(dir, 'bad.json')], /bad\.json: .*whole number/],
+    [['--from', '4294967290', '--seeds', '20'], /let --from be at most 4294967277/],
+    [['--json', '--seeds', '100001'], /--json takes at most 100000 --seeds/],
   ])('%j', async (args, message) => {
     const { code, err } = await simulate('--minutes', '0.1', ...args)
     expect([code, err.length]).toEqual([64, 1])
     expect(err[0]).toMatch(message)
+  })
+
+  test('what nobody expects is no verdict either', async () => {
+    const terminal: Terminal = {
+      out: () => {
+        throw new TypeError('of the test')
+      },
+      err: () => undefined,
+      status: () => undefined,
+      interactive: false,
+    }
+    expect(await run(['simulate', '--minutes', '0.1'], terminal)).toBe(64)
+    expect(await run(['--nope', 'simulate'], terminal)).toBe(64)
+  })
+
+  test.skipIf(!existsSync('/dev/full'))('nor is a disk that is full', () => {
+    const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+    const full = openSync('/dev/full', 'w')
+    const { status, stderr } = spawnSync(process.execPath, [main, 'simulate', '--seed', '1', '--minutes', '0.02', '--nodes', '1'], {
+      stdio: ['ignore', full, 'pipe'],
+    })
+    closeSync(full)
+    expect([status, stderr.toString()]).toEqual([64, expect.stringContaining('ENOSPC')])
+  })
+
+  test('the last seed that there is can be named again', async () => {
+    const { code, out } = await simulate('--from', '4294967296', '--seeds', '1', '--minutes', '0.02', '--nodes', '1')
+    expect([code, out.at(-1)]).toEqual([0, 'troupe simulate --seed 4294967296 --nodes 1 --minutes 0.02'])
+    expect((await simulate(...argsOf(out.at(-1) as string))).code).toBe(0)
   })
 })

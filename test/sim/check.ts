@@ -98,6 +98,8 @@ export interface Check {
   subscribed?(follower: Follower, state: TopicState, life: Life): void
   /** The engine gave a note, in this instant. */
   noted?(follower: Follower, note: Note, upstream: object, life: Life): void
+  /** Twice a second, each process that lives. */
+  sampled?(life: Life): void
   /** Everything has settled. */
   end?(): void
 }

@@ -6,12 +6,14 @@ import type { Mutant } from './mutate.ts'
 const OF_ROUTING: ReadonlySet<string> = new Set([
   'requests need no credit',
   'credit does not come back with the answer',
+  'what waits for credit is not bounded',
   'a send without identity crosses without one',
   'all sends without identity get the same one',
   'a send whose link was lost is not repeated',
   'later sends do not wait behind one that is repeated',
   'a lane goes to its new owner before the old one has answered',
   'a bar is never lifted',
+  '`moved` bars nothing',
   'nothing is handed over of itself',
 ])
 

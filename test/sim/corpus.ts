@@ -1,17 +1,20 @@
 /** Seeds that once failed, kept for ever and replayed by every test run. */
 import { readFileSync, writeFileSync } from 'node:fs'
-import type { ReportAsked } from './report.ts'
-import type { RunResult } from './run.ts'
-import type { SeedKind } from './swarm.ts'
+import type { Failed } from './pool.ts'
+import type { SeedKind, StoreKind } from './swarm.ts'
 
 export interface CorpusRow {
   readonly seed: number
+  /** Virtual. */
   readonly minutes: number
   readonly nodes?: number
   readonly kind?: SeedKind
+  readonly store?: StoreKind
   /** The property that it broke, when it did. */
   readonly property: string
 }
+
+const SEEDS_A_PROPERTY = 8
 
 const FILE = new URL('./corpus.json', import.meta.url)
 
@@ -19,17 +22,25 @@ export function corpus(): CorpusRow[] {
   return JSON.parse(readFileSync(FILE, 'utf8')) as CorpusRow[]
 }
 
-/** Adds what failed, one seed for each property of this run, so that the corpus stays small enough to replay. */
-export function remember(failed: readonly RunResult[], asked: ReportAsked): void {
+/** Adds what failed; of a property that this file has so many seeds of already, no more, so that it stays small enough to replay. */
+export function remember(failed: readonly Failed[]): void {
   const rows = corpus()
-  const properties = new Set<string>()
-  for (const { seed, violation } of failed) {
-    if (violation === null || properties.has(violation.property)) continue
-    properties.add(violation.property)
+  for (const { asked, result } of failed) {
+    const { seed, minutes, nodes, kind, store } = asked
+    const property = result.violation?.property
+    if (property === undefined || rows.filter((row) => row.property === property && row.kind === kind).length >= SEEDS_A_PROPERTY) continue
     const known = rows.some(
-      (row) => row.seed === seed && row.minutes === asked.minutes && row.nodes === asked.nodes && row.kind === asked.kind,
+      (row) => row.seed === seed && row.minutes === minutes && row.nodes === nodes && row.kind === kind && row.store === store,
     )
-    if (!known) rows.push({ seed, ...asked, property: violation.property })
+    if (known) continue
+    const row = {
+      seed,
+      minutes,
+      ...(nodes !== undefined && { nodes }),
+      ...(kind !== undefined && { kind }),
+      ...(store !== undefined && { store }),
+    }
+    rows.push({ ...row, property })
   }
   writeFileSync(FILE, `[\n${rows.map(lineOf).join(',\n')}\n]\n`)
 }

@@ -42,6 +42,7 @@ export function eyesOf(sim: Sim): ClusterEyes {
     },
     adopted: ({ actor, n }, taken, life) => world.note('adopt', actor, n, life.id, taken),
     disowning: (life) => {
+      life.disowned = true
       world.note('disown', life.id)
       sim.count('disowned')
       for (const check of sim.checks) check.disowning?.(life)

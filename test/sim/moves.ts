@@ -89,7 +89,7 @@ export class Moves {
     if (meanMs === Infinity) return
     this.#sim.world.after(-Math.log(1 - this.#random.float()) * meanMs, () => {
       if (this.#sim.healed) return
-      run()
+      if (this.#sim.strikes.pass()) run()
       this.#every(meanMs, run)
     })
   }

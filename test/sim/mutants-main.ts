@@ -1,11 +1,12 @@
 /**
- * `npm run sim:mutants [-- --only NAME|RULE --kind engine|cluster --skip N --seeds 500 --workers 2]`: breaks the production code on purpose, one rule at a time, and shows which property
- * notices and after how many seeds. Exit 1 if a mutant survives.
+ * `npm run sim:mutants [-- --only TEXT|RULE --kind engine|cluster|gateway|routing|membership|ring|mongodb --skip N --seeds 500 --virtual-minutes 1 --workers N --write --why]`:
+ * breaks the production code on purpose, one rule at a time, and shows which property or test notices and after how many seeds.
+ * --write puts what came out into the table of docs/simulation.md. Exit 1 if a mutant survives.
  */
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { CLUSTER_MUTANTS } from './cluster-mutants.ts'
-import { MUTANTS } from './mutants.ts'
-import { hunt, type Caught } from './mutate.ts'
+import { SECTIONS } from './mutant-sections.ts'
+import { NOT_RUN, renew, rowOf, rowText, SURVIVED, writtenRows } from './mutant-table.ts'
 
 const { values } = parseArgs({
   options: {
@@ -13,30 +14,48 @@ const { values } = parseArgs({
     kind: { type: 'string' },
     skip: { type: 'string' },
     seeds: { type: 'string' },
-    minutes: { type: 'string' },
+    'virtual-minutes': { type: 'string' },
     workers: { type: 'string' },
+    write: { type: 'boolean', default: false },
     why: { type: 'boolean', default: false },
   },
 })
-const chosen = [...MUTANTS, ...CLUSTER_MUTANTS].filter(
-  ({ name, rule, kind = 'engine' }) =>
-    (values.only === undefined || name.includes(values.only) || rule === values.only) &&
-    (values.kind === undefined || kind === values.kind),
-)
-const asked = { seeds: Number(values.seeds ?? 500), minutes: Number(values.minutes ?? 1), workers: Number(values.workers ?? 2) }
-const caught: Caught[] = []
-console.log(row('rule', 'mutant', 'caught by', 'seeds'))
-console.log(row('---', '---', '---', '---'))
-for (const mutant of chosen.slice(Number(values.skip ?? 0))) {
-  const result = await hunt(mutant, asked)
-  caught.push(result)
-  console.log(row(mutant.rule, mutant.name, result.property ?? 'SURVIVED', String(result.seeds)))
-  if (values.why) console.log(`      ${result.message}`)
+const { only, kind } = values
+if (kind !== undefined && SECTIONS.every(({ name }) => name !== kind)) {
+  console.error(`--kind is one of ${SECTIONS.map(({ name }) => name).join(', ')}, not ${kind}`)
+  process.exit(64)
 }
-const survived = caught.filter(({ property }) => property === null)
-console.log(`${caught.length - survived.length} of ${caught.length} mutants caught`)
-if (survived.length > 0 || caught.length === 0) process.exitCode = 1
+const chosen = SECTIONS.filter(({ name }) => kind === undefined || name === kind)
+  .flatMap((section) => section.mutants.map((mutant) => ({ section, mutant })))
+  .filter(({ mutant: { name, rule } }) => only === undefined || name.includes(only) || rule === only)
+  .slice(Number(values.skip ?? 0))
+const asked = {
+  seeds: Number(values.seeds ?? 500),
+  minutes: Number(values['virtual-minutes'] ?? 1),
+  workers: Number(values.workers ?? availableParallelism()),
+}
+const known = writtenRows()
+let survived = 0
+let done = 0
+const sound = new Set<string>()
+for (const { section, mutant } of chosen) {
+  if (only === undefined && !sound.has(section.name)) {
+    sound.add(section.name)
+    const broken = await section.broken()
+    if (broken !== null) throw new Error(`without any mutant '${broken}' fails: mend that first`)
+  }
+  const caught = await section.hunt(mutant, asked, noticed(section.name, mutant.name))
+  if (caught.by === null) survived++
+  const row = rowOf(mutant, caught)
+  console.log(`${++done}/${chosen.length} ${section.name.padEnd(10)} ${rowText(row)}`)
+  if (values.why) console.log(`      ${caught.message}`)
+  if (values.write) renew(new Map([[`${section.name} ${mutant.name}`, row]]))
+}
+console.log(`${chosen.length - survived} of ${chosen.length} mutants caught`)
+if (survived > 0 || chosen.length === 0) process.exitCode = 1
 
-function row(rule: string, name: string, property: string, seeds: string): string {
-  return `| ${rule.padEnd(4)} | ${name.padEnd(44)} | ${property.padEnd(18)} | ${seeds.padStart(5)} |`
+/** What the page says; of tests alone it is asked first. */
+function noticed(section: string, name: string): string | undefined {
+  const by = known.get(`${section} ${name}`)?.by
+  return by === NOT_RUN || by === SURVIVED ? undefined : by
 }

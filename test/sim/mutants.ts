@@ -1,6 +1,6 @@
 /**
  * What would go wrong without each rule of DESIGN: one small change of the production code a row, at least one for each of J1–J10,
- * D1–D7 and H1. The properties must notice every one of them (`npm run sim:mutants`).
+ * D1–D7, D11 and H1. The properties must notice every one of them (`npm run sim:mutants`).
  */
 import type { Mutant } from './mutate.ts'
 
@@ -281,8 +281,8 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'H1',
     name: 'answers that were not written are taken for written',
     file: 'actors/writer.ts',
-    find: `    if (this.#answered?.none !== false && !this.unclean`,
-    replace: `    if ((forGood || this.#answered?.none !== false) && !this.unclean`,
+    find: `    if (this.answered?.none !== false && !this.unclean`,
+    replace: `    if ((forGood || this.answered?.none !== false) && !this.unclean`,
   },
   {
     rule: 'D5',
@@ -306,5 +306,33 @@ export const MUTANTS: readonly Mutant[] = [
 `,
     replace: `    this.memory = NO_MEMORY
 `,
+  },
+  {
+    rule: 'D11',
+    name: 'a strict read takes an older proof',
+    file: 'actors/reads.ts',
+    find: `(!strict && fresh && atLeast <= activation.memory.offset)`,
+    replace: `(fresh && atLeast <= activation.memory.offset)`,
+  },
+  {
+    rule: 'D11',
+    name: 'a proof is good for ever',
+    file: 'actors/reads.ts',
+    find: `writer.proofAt < host.options.readProofMs`,
+    replace: `writer.proofAt < Infinity`,
+  },
+  {
+    rule: 'D11',
+    name: 'a read answers from before what its asker has seen',
+    file: 'actors/reads.ts',
+    find: `(!strict && fresh && atLeast <= activation.memory.offset)`,
+    replace: `(!strict && fresh)`,
+  },
+  {
+    rule: 'order',
+    name: 'who waits for the claim goes behind those that came after it',
+    file: 'actors/activation.ts',
+    find: `this.#mailbox.unshift(task) // those`,
+    replace: `this.#mailbox.push(task) // those`,
   },
 ]

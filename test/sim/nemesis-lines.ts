@@ -37,7 +37,7 @@ export class LineNemesis {
   #every(meanMs: number, strike: () => void): void {
     if (meanMs === Infinity) return
     this.#later(-Math.log(1 - this.#random.float()) * meanMs, () => {
-      strike()
+      if (this.#sim.strikes.pass()) strike()
       this.#every(meanMs, strike)
     })
   }

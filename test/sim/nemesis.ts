@@ -23,6 +23,7 @@ export class Nemesis {
     this.#every(swarm.drainEveryMs, (node) => this.#drain(node))
     this.#every(swarm.freezeEveryMs, (node) => this.#freeze(node))
     this.#every(swarm.jumpEveryMs, (node) => this.#jump(node))
+    this.#every(swarm.sluggishEveryMs, (node) => this.#sluggish(node))
     this.#every(swarm.slowEveryMs, () => this.#slow())
     this.#every(swarm.downEveryMs, () => this.#down())
     this.#every(swarm.cluster?.machineEveryMs ?? Infinity, (node) => this.#machine(node))
@@ -41,6 +42,7 @@ export class Nemesis {
     Object.assign(faults, { ...NO_FAULTS, piecewise: swarm.store.piecewise })
     for (const node of nodes) {
       node.thaw()
+      node.turnMs = 0
       node.skewMs = 0
     }
     if (this.#sim.cluster === null) this.#leaveOne()
@@ -77,7 +79,8 @@ export class Nemesis {
     const { world, nodes } = this.#sim
     world.after(-Math.log(1 - this.#random.float()) * meanMs, () => {
       if (this.#healed) return
-      strike(nodes[Math.floor(this.#random.float() * nodes.length)] as SimNode)
+      const node = nodes[Math.floor(this.#random.float() * nodes.length)] as SimNode
+      if (this.#sim.strikes.pass()) strike(node)
       this.#every(meanMs, strike)
     })
   }
@@ -115,12 +118,21 @@ export class Nemesis {
     if (node.life !== null) return
     if (this.#sim.swarm.upgrades && this.#random.float() < 0.5) node.version = 2
     node.start()
+    this.#rush()
+  }
+
+  #rush(): void {
+    const { swarm, cluster, clients } = this.#sim
+    if (cluster === null || swarm.rush === 0) return
+    this.#sim.count('rush')
+    for (const client of clients) client.rush(swarm.rush)
   }
 
   #drain(node: SimNode): void {
     if (node.life === null || node.frozen || node.life.draining) return
     this.#sim.count('drain')
     const { life } = node
+    this.#rush()
     node.drain(() => {
       this.#sim.count('drained')
       this.#later(50 + 500 * this.#random.float(), () => this.#restart(node))
@@ -147,6 +159,18 @@ export class Nemesis {
     this.#sim.count('freeze')
     node.freeze()
     this.#later(20 + (this.#sim.swarm.cluster?.longestMs ?? 8000) * this.#random.float() ** 2, () => node.thaw())
+  }
+
+  /** Its processor has little time for it: whatever it does comes late, in order. */
+  #sluggish(node: SimNode): void {
+    this.#sim.count('sluggish node')
+    node.turnMs = 0.2 + 8 * this.#random.float() ** 2
+    this.#sim.world.note('sluggish', node.name, Math.round(node.turnMs * 1000))
+    this.#sim.cluster?.sluggish(node.name, node.turnMs * 10)
+    this.#later(100 + 5000 * this.#random.float(), () => {
+      node.turnMs = 0
+      this.#sim.cluster?.sluggish(node.name, 0)
+    })
   }
 
   #jump(node: SimNode): void {

@@ -2,13 +2,17 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { RunAsked, RunResult } from './run.ts'
-import type { SeedKind } from './swarm.ts'
+import type { SeedKind, StoreKind } from './swarm.ts'
+import { Tally } from './tally.ts'
 
 export interface PoolAsked {
-  readonly seeds: Iterable<number>
+  /** May be without end: who asks stops. A seed alone is of the kind below. */
+  readonly seeds: Iterable<number | Pick<RunAsked, 'seed' | 'kind' | 'store'>>
+  /** Virtual. */
   readonly minutes: number
   readonly nodes?: number
   readonly kind?: SeedKind
+  readonly store?: StoreKind
   readonly workers: number
   /** Stop at the first violation. */
   readonly stopAtFirst: boolean
@@ -16,16 +20,29 @@ export interface PoolAsked {
   readonly patienceMs: number
   /** File of the worker; another one for a mutated copy. */
   readonly worker?: string
-  progress?(result: RunResult): void
+  progress?(result: RunResult, asked: RunAsked): void
+}
+
+export interface Ran {
+  readonly tally: Tally
+  /** By seed. */
+  readonly failed: readonly Failed[]
+}
+
+export interface Failed {
+  readonly result: RunResult
+  readonly asked: RunAsked
 }
 
 /** Every how many seeds one is run twice: 2 %. */
 const TWICE = 50
 
-export function runSeeds(asked: PoolAsked): Promise<RunResult[]> {
-  const file = asked.worker ?? fileURLToPath(new URL('./seed-worker.ts', import.meta.url))
-  const seeds = asked.seeds[Symbol.iterator]()
-  const results: RunResult[] = []
+export function runSeeds(given: PoolAsked): Promise<Ran> {
+  const { minutes, nodes, kind, store } = given
+  const file = given.worker ?? fileURLToPath(new URL('./seed-worker.ts', import.meta.url))
+  const seeds = given.seeds[Symbol.iterator]()
+  const tally = new Tally()
+  const failed: Failed[] = []
   let stopped = false
   const work = async (): Promise<void> => {
     let child: ChildProcess | null = null
@@ -33,32 +50,38 @@ export function runSeeds(asked: PoolAsked): Promise<RunResult[]> {
       for (;;) {
         const next = stopped ? { done: true as const } : seeds.next()
         if (next.done === true) return
-        const seed = next.value as number
+        const of = typeof next.value === 'number' ? { seed: next.value } : next.value
+        const asked: RunAsked = {
+          minutes,
+          ...(nodes !== undefined && { nodes }),
+          ...(kind !== undefined && { kind }),
+          ...(store !== undefined && { store }),
+          ...of,
+        }
         child ??= await started(file)
-        const { minutes, nodes, kind } = asked
-        const result = await runOne(
-          child,
-          { seed, minutes, ...(nodes !== undefined && { nodes }), ...(kind !== undefined && { kind }), twice: seed % TWICE === 0 },
-          asked.patienceMs,
-        )
+        const result = await runOne(child, { ...asked, twice: asked.seed % TWICE === 0 }, given.patienceMs)
         if (result.violation?.property === 'worker') {
           child.kill('SIGKILL')
           child = null
         }
-        results.push(result)
-        asked.progress?.(result)
-        if (result.violation !== null && asked.stopAtFirst) stopped = true
+        tally.add(result, asked)
+        if (result.violation !== null) failed.push({ result, asked })
+        given.progress?.(result, asked)
+        if (result.violation !== null && given.stopAtFirst) stopped = true
       }
     } finally {
       child?.kill()
     }
   }
-  return Promise.all(Array.from({ length: asked.workers }, work)).then(() => results.sort((a, b) => a.seed - b.seed))
+  const all = Promise.all(Array.from({ length: given.workers }, work))
+  return all.then(() => ({ tally, failed: failed.sort((a, b) => a.asked.seed - b.asked.seed) }))
 }
 
 function started(file: string): Promise<ChildProcess> {
   return new Promise((resolve, reject) => {
-    const child = fork(file, [], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'], execArgv: [] })
+    // An older Node takes the types out only when it is told to.
+    const execArgv = process.execArgv.filter((arg) => arg.startsWith('--experimental-strip-types'))
+    const child = fork(file, [], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'], execArgv: ['--max-semi-space-size=32', ...execArgv] })
     let errors = ''
     child.stderr?.on('data', (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-4000)))
     child.once('message', () => resolve(child))

@@ -1,16 +1,22 @@
-/** What a person reads of a run. */
+/** What a person reads of a run that failed. */
 import type { RunResult } from './run.ts'
-import type { SeedKind } from './swarm.ts'
+import type { Scenario } from './scenario.ts'
+import type { SeedKind, StoreKind } from './swarm.ts'
 
 export interface ReportAsked {
+  /** Virtual. */
   readonly minutes: number
   readonly nodes?: number
   readonly kind?: SeedKind
+  readonly store?: StoreKind
+  readonly scenario?: Scenario
 }
 
-export function reproduce(result: RunResult, asked: ReportAsked): string {
-  const more = `${asked.nodes === undefined ? '' : ` --nodes ${asked.nodes}`}${asked.kind === undefined ? '' : ` --kind ${asked.kind}`}`
-  return `npm run sim -- --seed ${result.seed} --minutes ${asked.minutes}${more}`
+export function reproduce({ seed }: { readonly seed: number }, asked: ReportAsked): string {
+  const flags = ['nodes', 'kind', 'store'] as const
+  const more = flags.map((flag) => (asked[flag] === undefined ? '' : ` --${flag} ${asked[flag]}`)).join('')
+  const scenario = asked.scenario === undefined ? '' : ` --scenario '${JSON.stringify(asked.scenario)}'`
+  return `npm run sim -- --seed ${seed} --virtual-minutes ${asked.minutes}${more}${scenario}`
 }
 
 /** A failed run, the command that repeats it last. */
@@ -23,14 +29,4 @@ export function failureText(result: RunResult, asked: ReportAsked, lines = 80): 
     `seed ${result.seed}: ${violation.property}: ${violation.message}`,
     reproduce(result, asked),
   ].join('\n')
-}
-
-/** Counts of all runs, to see that rare paths were taken. */
-export function countsText(results: readonly RunResult[]): string {
-  const sums = new Map<string, number>()
-  for (const { counts } of results) for (const [name, count] of Object.entries(counts)) sums.set(name, (sums.get(name) ?? 0) + count)
-  return [...sums]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, count]) => `  ${name.slice(0, 100).padEnd(28)} ${count}`)
-    .join('\n')
 }

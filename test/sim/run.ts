@@ -11,6 +11,7 @@ import { repeats } from './settling-cluster.ts'
 import { checkTimeliness, inspectAll, leaks, unsettled } from './settling.ts'
 import { LAZY_EVERY_MS } from './sim-app.ts'
 import { LATE_ANSWER_MS } from './sim-store.ts'
+import { cut, scopeOf, type Scenario, type Scope } from './scenario.ts'
 import { Sim } from './sim.ts'
 import { drawSwarm, type Asked } from './swarm.ts'
 import type { Violation } from './verdict.ts'
@@ -21,6 +22,7 @@ export interface RunAsked extends Asked {
   /** Virtual minutes of the safety phase. */
   readonly minutes: number
   readonly drainAlways?: boolean
+  readonly scenario?: Scenario
 }
 
 export interface RunResult {
@@ -32,19 +34,30 @@ export interface RunResult {
   readonly counts: Readonly<Record<string, number>>
   /** The newest lines of the trace, with a violation. */
   readonly lines: readonly string[]
+  /** How much there was of everything; absent where a worker ended without a verdict. */
+  readonly scope?: Scope
 }
 
 /** Virtual ms for everything to settle once healed. */
 const SETTLE_MS = 120_000
 const CODA_MS = 30_000
 const LEAK_MS = 60_000
+const SAMPLE_MS = 500
 const PULL_EVENTS_FEW = 100
 
 export async function runSeed(asked: RunAsked): Promise<RunResult> {
   const world = new World(asked.seed, asked.drainAlways)
-  const swarm = drawSwarm(world.random('swarm'), asked, world.random('swarm/moves'), world.random('swarm/cluster'))
-  const sim = new Sim(world, swarm)
-  await play(sim, asked.minutes * 60_000)
+  const { scenario = {} } = asked
+  const sim = new Sim(
+    world,
+    cut(
+      drawSwarm((stream) => world.random(stream), asked),
+      scenario,
+    ),
+    scenario,
+  )
+  const ms = scenario.ms ?? asked.minutes * 60_000
+  await play(sim, ms)
   for (const node of sim.nodes) node.crash()
   await drained()
   const { violation } = world.verdict
@@ -56,6 +69,7 @@ export async function runSeed(asked: RunAsked): Promise<RunResult> {
     events: world.events,
     counts: Object.fromEntries([...sim.counts].sort(([a], [b]) => (a < b ? -1 : 1))),
     lines: violation === null ? [] : world.trace.lines(),
+    scope: scopeOf(sim.swarm, ms, sim.strikes, sim.acts),
   }
 }
 
@@ -67,6 +81,11 @@ export async function play(sim: Sim, safetyMs: number): Promise<void> {
   for (const follower of sim.followers) follower.start()
   nemesis.start()
   sim.moves.start()
+  const sample = (): void => {
+    for (const { life } of sim.nodes) if (life !== null) for (const check of sim.checks) check.sampled?.(life)
+    if (!sim.healed) world.after(SAMPLE_MS, sample)
+  }
+  sample()
   await world.run(safetyMs)
 
   for (const client of sim.clients) client.stop()

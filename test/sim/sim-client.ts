@@ -30,6 +30,8 @@ const TIMER_NAMES = ['a', 'b', '__proto__', 'constructor']
 
 export class SimClient {
   readonly name: string
+  /** Several clients may be devices of one user. */
+  readonly #user: string
   readonly #sim: Sim
   readonly #random: Random
   readonly #reader: SimReader
@@ -41,9 +43,10 @@ export class SimClient {
   openOps = 0
   #stopped = false
 
-  constructor(sim: Sim, name: string) {
+  constructor(sim: Sim, name: string, user: string) {
     this.#sim = sim
     this.name = name
+    this.#user = user
     this.#random = sim.world.random(`client/${name}`)
     this.#reader = new SimReader(sim, name, this.#at)
   }
@@ -65,6 +68,14 @@ export class SimClient {
     }
   }
 
+  /** Many events for one actor, close to each other. */
+  rush(count: number): void {
+    const actor = this.#pick(this.#sim.swarm.actors)
+    const spanMs = 200 + 2500 * this.#random.float()
+    for (let i = 0; i < count; i++)
+      this.#sim.world.after(spanMs * this.#random.float(), () => this.#stopped || this.#begin('add', actor, this.#freshKey()))
+  }
+
   #freshKey(): Identity {
     return { kind: 'key', key: `${this.name}:k${this.#asked++}` }
   }
@@ -73,7 +84,7 @@ export class SimClient {
     const { world, swarm } = this.#sim
     world.after(-Math.log(1 - this.#random.float()) * swarm.paceMs, () => {
       if (this.#stopped) return
-      this.#act()
+      if (this.#sim.acts.pass()) this.#act()
       this.#next()
     })
   }
@@ -89,7 +100,8 @@ export class SimClient {
     for (const name of names) total += swarm.weights[name]
     let draw = this.#random.float() * total
     const action = names.find((name) => (draw -= swarm.weights[name]) < 0) ?? 'add'
-    const actor = this.#pick(swarm.actors)
+    const hot = swarm.hot > 0 && this.#random.float() < swarm.hot
+    const actor = hot ? (swarm.actors[0] as string) : this.#pick(swarm.actors)
     switch (action) {
       case 'query':
         return this.#reader.query(actor, this.#mine.findLast((op) => op.actor === actor && op.answer?.ok === true)?.answer ?? null)
@@ -223,7 +235,7 @@ export class SimClient {
       actor: op.actor,
       type: op.type,
       data: op.data,
-      sender: `user:${this.name}`,
+      sender: `user:${this.#user}`,
       ...(identity.kind === 'seq' && { source: identity.source, seq: identity.seq, base }),
       ...(identity.kind === 'key' && { key: identity.key }),
       ...(timeoutMs !== undefined && { timeoutMs }),

@@ -9,7 +9,7 @@ import type { Log } from '../../src/base/log.ts'
 import type { Random } from '../../src/base/random.ts'
 import type { MemberMeta } from '../../src/cluster/member.ts'
 import { TimedRingBuilder } from '../../src/cluster/ring-builder.ts'
-import { RingCache } from '../../src/cluster/ring-cache.ts'
+import { RING_POINTS_MAX, RingCache } from '../../src/cluster/ring-cache.ts'
 import type { Channel, Transport, Wire, WireEvents } from '../../src/cluster/transport.ts'
 import { ClusterNode } from '../../src/node/cluster-node.ts'
 import type { Options } from '../../src/options.ts'
@@ -47,13 +47,17 @@ export interface Entry {
 
 /** A ring of many points takes this long to build. */
 const RING_MS = 30
-/** Small rings are there at once, and are what they are: all nodes of all seeds share them. */
-const RINGS = new RingCache({
-  build: () => {
-    throw new Error('a ring that takes time')
+/** Small rings are there at once, and are what they are: all nodes of all seeds share them. Most of what so few nodes can be a ring of. */
+const RINGS = new RingCache(
+  {
+    build: () => {
+      throw new Error('a ring that takes time')
+    },
+    close: () => Promise.resolve(),
   },
-  close: () => Promise.resolve(),
-})
+  RING_POINTS_MAX,
+  1024,
+)
 
 export class SimCluster {
   readonly network: MemoryNetwork
@@ -159,6 +163,12 @@ export class SimCluster {
     this.trouble(node.name)
     if (what === 'whole') this.network.freeze(node.name)
     else for (const { name } of this.#nodes) if (name !== node.name) this.network.cut(node.name, name)
+  }
+
+  /** What others send it is read late. */
+  sluggish(name: string, ms: number): void {
+    this.trouble(name)
+    for (const other of this.#nodes) if (other.name !== name) this.network.delay(name, other.name, ms)
   }
 
   thawed(node: SimNode): void {

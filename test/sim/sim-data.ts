@@ -2,7 +2,7 @@
  * What is on the simulated disk: a whole Store without time and without faults, as plain synchronous functions, and the ledger of
  * every batch that ever became durable. Adapters may forget (J10); the ledger never does: the checks read it.
  */
-import { hashOf, makeClaim, openBatch, type BatchBody, type BatchHeader } from '../../src/actors/batch.ts'
+import { hashOf, makeClaim, openBatch, readHeader, type BatchBody, type BatchHeader } from '../../src/actors/batch.ts'
 import type {
   Append,
   Claim,
@@ -93,7 +93,7 @@ export class SimData {
     return 'committed'
   }
 
-  putHint(append: Append): void {
+  putHint(append: Pick<Append, 'actor' | 'n' | 'hintDue' | 'mode'>): void {
     if (append.hintDue === null) return
     const hint = { actor: append.actor, n: append.n, due: append.hintDue }
     this.#record(append.actor, append.mode).hints.set(hintKey(hint), hint)
@@ -207,8 +207,9 @@ export class SimData {
     made: Pick<Append, 'actor' | 'n' | 'commitId' | 'bytes' | 'hash' | 'firstOffset' | 'entries' | 'mode'>,
     by: string,
   ): void {
-    const header = openHeader(made.bytes)
-    const body = made.mode === 'append' ? (openBatch(made.bytes)?.body ?? null) : null
+    const opened = made.mode === 'append' ? openBatch(made.bytes) : null
+    const header = opened?.header ?? readHeader(made.bytes) ?? noHeader(made.bytes)
+    const body = opened?.body ?? null
     const journal = body?.j ?? record.batches.at(-1)?.journal ?? ''
     const { actor, n, commitId, hash, firstOffset, entries, mode } = made
     // A copy: the disk does not change when its writer changes his buffer.
@@ -269,9 +270,7 @@ function stored({ n, commitId, bytes }: LedgerBatch): StoredBatch {
 }
 
 /** Garbage in the header is found by the check 'one-log', not here. */
-function openHeader(bytes: Uint8Array): BatchHeader {
-  const opened = openBatch(bytes)
-  if (opened !== null) return opened.header
+function noHeader(bytes: Uint8Array): BatchHeader {
   const none = hashOf(bytes)
   return { flags: 0, n: -1, epoch: -1, firstOffset: -1, entries: -1, commitId: none, previous: none }
 }

@@ -11,14 +11,15 @@ import type { Options } from '../../src/options.ts'
 import type { CommitGroup, Verdict } from '../../src/store/store.ts'
 import type { ClusterNode } from '../../src/node/cluster-node.ts'
 import type { SimCluster } from './sim-cluster.ts'
-import type { SimData } from './sim-data.ts'
-import { SimStore, type StoreFaults } from './sim-store.ts'
+import type { Disk, StoreHandle } from './sim-store.ts'
 import type { World } from './world.ts'
 
 /** Wall time of the world's beginning: 2030-01-01. */
 export const EPOCH_MS = 1_893_456_000_000
 
 const DRAIN_PATIENCE_MS = 15_000
+/** More than this a sluggish node is not behind. */
+const BACKLOG_MS = 400
 
 /** One process, from its start to its end. */
 export interface Process {
@@ -34,14 +35,16 @@ export class Life {
   readonly generation: number
   readonly id: string
   readonly process: Process
-  readonly store: SimStore
+  readonly store: StoreHandle
   /** Set at once after. */
   engine!: Engine
   /** What is asked of this process: its engine, or in a cluster its router. */
   calls!: ActorCalls
   member: ClusterNode | null = null
+  /** It knows that it was declared dead: what it has under way is not its own any more. */
+  disowned = false
 
-  constructor(node: SimNode, generation: number, process: Process, makeStore: (life: Life) => SimStore) {
+  constructor(node: SimNode, generation: number, process: Process, makeStore: (life: Life) => StoreHandle) {
     this.node = node
     this.generation = generation
     this.id = `${node.name}.${generation}`
@@ -59,8 +62,7 @@ export class Life {
 }
 
 export interface NodeParts {
-  readonly data: SimData
-  readonly faults: StoreFaults
+  readonly disk: Disk
   readonly options: Options
   readonly check: boolean
   /** Nodes find each other; null: each is for itself, and the simulator says who has what. */
@@ -80,6 +82,10 @@ export class SimNode {
   life: Life | null = null
   /** How far the wall clock is off. */
   skewMs = 0
+  /** What each thing that it does takes. */
+  turnMs = 0
+  /** Until when it is at what came before. */
+  #busyUntilMs = 0
   version: number
   readonly #parts: NodeParts
   /** io: its timers run, but nothing comes or goes. */
@@ -101,7 +107,7 @@ export class SimNode {
   start(): Life {
     const { world, name } = this
     const { cluster, options, check } = this.#parts
-    const generation = this.#parts.data.nextGeneration(name)
+    const generation = this.#parts.disk.nextGeneration(name)
     const process: Process = { alive: true, draining: false, timers: 0 }
     const life = this.#newLife(generation, process)
     this.life = life
@@ -127,19 +133,15 @@ export class SimNode {
   #newLife(generation: number, process: Process): Life {
     const { world } = this
     const parts = this.#parts
-    const life = new Life(
-      this,
-      generation,
-      process,
-      (self) =>
-        new SimStore(parts.data, parts.faults, world.random(`store/${self.id}`), {
-          by: self.id,
-          later: (ms, run) => void world.after(ms, run),
-          deliver: (run) => this.deliver(process, run),
-          settled: () => world.settled(),
-          proposed: (group) => parts.proposed(self, group),
-          heard: (group, verdicts) => parts.heard(self, group, verdicts),
-        }),
+    const life = new Life(this, generation, process, (self) =>
+      parts.disk.open(world.random(`store/${self.id}`), {
+        by: self.id,
+        later: (ms, run) => void world.after(ms, run),
+        deliver: (run) => this.deliver(process, run),
+        settled: () => world.settled(),
+        proposed: (group) => parts.proposed(self, group),
+        heard: (group, verdicts) => parts.heard(self, group, verdicts),
+      }),
     )
     parts.born(life)
     return life
@@ -194,11 +196,25 @@ export class SimNode {
   #turn(to: { readonly alive: boolean }, what: 'timer' | 'io', run: () => void): void {
     if (!to.alive) return
     if (this.#frozen === 'whole' || this.#frozen === what) this.#parked.push(() => this.#turn(to, what, run))
+    else if (this.turnMs > 0 || this.#busyUntilMs > this.world.nowMs) this.#later(to, what, run)
     else {
       // Whatever the engine does now may settle promises of its own.
       this.world.settled()
       run()
     }
+  }
+
+  /** After all that it has to do already, but never later than a busy process would come to it. */
+  #later(to: { readonly alive: boolean }, what: 'timer' | 'io', run: () => void): void {
+    const { world } = this
+    const queuedMs = Math.max(0, this.#busyUntilMs - world.nowMs)
+    this.#busyUntilMs = world.nowMs + queuedMs + Math.max(0.001, queuedMs > BACKLOG_MS ? 0 : this.turnMs)
+    world.after(queuedMs, () => {
+      if (!to.alive) return
+      if (this.#frozen === 'whole' || this.#frozen === what) return void this.#parked.push(() => this.#turn(to, what, run))
+      world.settled()
+      run()
+    })
   }
 
   crash(): void {
@@ -244,7 +260,7 @@ export class SimNode {
         () => {
           if (!life.alive) return
           this.world.note('drained', life.id)
-          const left = life.engine.stats().pendingEvents + life.store.counts.commitsUnderWay
+          const left = life.engine.stats().pendingEvents + (life.disowned ? 0 : life.store.counts.commitsUnderWay)
           // It may give up, but not soon.
           if (left > 0 && this.world.nowMs - beganMs < DRAIN_PATIENCE_MS)
             this.world.verdict.fail('drain', 'safety', `${life.id} says that it is drained with ${left} events and commits under way`)

@@ -38,6 +38,8 @@ export interface StoreFaults {
   /** Takes no writes at all now. */
   down: boolean
   piecewise: boolean
+  /** MongoDB only: for each write, the primary is lost at about that moment. */
+  failover: number
 }
 
 export const NO_FAULTS: Readonly<StoreFaults> = Object.freeze({
@@ -51,6 +53,7 @@ export const NO_FAULTS: Readonly<StoreFaults> = Object.freeze({
   verdictRefused: 0,
   down: false,
   piecewise: false,
+  failover: 0,
 })
 
 /** An answer of a call comes after this at the latest. */
@@ -77,7 +80,25 @@ export interface StoreCounts {
   loads: number
 }
 
-export class SimStore implements Store {
+/** A store as a process has it. */
+export interface StoreHandle extends Store {
+  readonly counts: StoreCounts
+}
+
+/** What all processes write to. */
+export interface Disk {
+  nextGeneration(node: string): number
+  open(random: Random, carrier: Carrier): StoreHandle
+}
+
+export function plainDisk(data: SimData, faults: StoreFaults): Disk {
+  return {
+    nextGeneration: (node) => data.nextGeneration(node),
+    open: (random, carrier) => new SimStore(data, faults, random, carrier),
+  }
+}
+
+export class SimStore implements StoreHandle {
   readonly counts: StoreCounts = { calls: 0, commits: 0, commitsUnderWay: 0, commitsUnderWayMax: 0, loads: 0 }
   readonly #data: SimData
   readonly #faults: StoreFaults

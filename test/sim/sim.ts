@@ -7,6 +7,7 @@ import { CHECKS } from './checks/all.ts'
 import type { Check, Facts, Op } from './check.ts'
 import { eyesOf } from './eyes.ts'
 import { ActorLedger } from './ledger.ts'
+import { mongoDisk } from './mongo-disk.ts'
 import { Moves } from './moves.ts'
 import { simApp } from './sim-app.ts'
 import { SimClient } from './sim-client.ts'
@@ -14,7 +15,8 @@ import { SimCluster, type Entry } from './sim-cluster.ts'
 import { SimData, type ActorRecord, type DataWatcher, type LedgerBatch } from './sim-data.ts'
 import { SimFollower } from './sim-follower.ts'
 import { SimNode, type Life } from './sim-node.ts'
-import type { StoreFaults } from './sim-store.ts'
+import { Gate, type Scenario } from './scenario.ts'
+import { plainDisk, type StoreFaults } from './sim-store.ts'
 import type { Swarm } from './swarm.ts'
 import type { Kind } from './verdict.ts'
 import type { World } from './world.ts'
@@ -34,6 +36,9 @@ export class Sim implements Facts, DataWatcher {
   readonly moves: Moves
   /** null in seeds of the kind `engine`. */
   readonly cluster: SimCluster | null
+  /** Which faults strike and which actions are taken. */
+  readonly strikes: Gate
+  readonly acts: Gate
   readonly ops: Op[] = []
   /** What clients have sent, by the id that its data carries. */
   readonly posted: Map<string, Op> = new Map()
@@ -46,20 +51,29 @@ export class Sim implements Facts, DataWatcher {
   readonly #ledgers = new Map<string, ActorLedger>()
   #opIds = 0
 
-  constructor(world: World, swarm: Swarm) {
+  constructor(world: World, swarm: Swarm, scenario: Scenario = {}) {
     this.world = world
+    this.strikes = new Gate(scenario.strikes)
+    this.acts = new Gate(scenario.acts)
     this.swarm = swarm
     this.data = new SimData(() => world.nowUs)
     this.data.watcher = this
     this.faults = { ...swarm.store }
+    const disk = !swarm.mongodb
+      ? plainDisk(this.data, this.faults)
+      : mongoDisk(this.data, this.faults, world.random('mongodb'), {
+          nowMs: () => world.nowMs,
+          later: (ms, run) => void world.after(ms, run),
+          count: (what) => this.count(what),
+          broken: (what) => this.fail('layout', what),
+        })
     this.moves = new Moves(this)
     this.cluster = swarm.cluster === null ? null : new SimCluster(world, swarm.cluster, eyesOf(this))
     const apps = new Map([1, 2].map((version) => [version, simApp(version, swarm.idleMs)]))
     this.nodes = Array.from({ length: swarm.nodes }, (_, i) => {
       const version = swarm.upgrades ? 1 : 2
       return new SimNode(world, `n${i + 1}`, version, {
-        data: this.data,
-        faults: this.faults,
+        disk,
         options: swarm.options,
         check: swarm.check,
         cluster: this.cluster,
@@ -74,7 +88,8 @@ export class Sim implements Facts, DataWatcher {
           for (const check of this.checks) check.heard?.(life, group, verdicts)
         },
         logged: (life, level, message) => {
-          world.note('log', life.id, level, message)
+          // Stacks differ between machines and between versions of Node.
+          world.note('log', life.id, level, message.replace(/\n.*/s, ''))
           this.count(`log ${level}: ${message.replace(/[:(].*/s, '')}`)
         },
       })
@@ -83,12 +98,19 @@ export class Sim implements Facts, DataWatcher {
       const check: Check = make(this, (message) => this.fail(check.name, message, kind))
       return check
     })
-    this.clients = Array.from({ length: swarm.clients }, (_, i) => new SimClient(this, `c${i + 1}`))
+    const userOf = (i: number): string => `u${Math.floor(i / swarm.devices) + 1}`
+    this.clients = Array.from({ length: swarm.clients }, (_, i) => new SimClient(this, `c${i + 1}`, userOf(i)))
     const draw = world.random('followers')
+    let followed = { actor: '', topic: '' }
     this.followers = Array.from({ length: swarm.subscribers }, (_, i) => {
       const actor = swarm.actors[Math.floor(draw.float() * swarm.actors.length)] as string
-      return new SimFollower(this, `f${i + 1}`, actor, TOPICS[Math.floor(draw.float() * TOPICS.length)] as string)
+      const topic = TOPICS[Math.floor(draw.float() * TOPICS.length)] as string
+      // The devices of one user follow the same, wherever each is connected.
+      if (i % swarm.devices === 0) followed = { actor, topic }
+      return new SimFollower(this, `f${i + 1}`, followed.actor, followed.topic)
     })
+    if (swarm.devices > 1) this.count('several devices')
+    if (swarm.hot > 0) this.count('hot actor')
   }
 
   fail(property: string, message: string, kind: Kind = 'safety'): void {
@@ -108,6 +130,7 @@ export class Sim implements Facts, DataWatcher {
       const self = member?.view().members.find(({ id }) => id === member.view().self.id)
       // The first two are for joining and being ready.
       if (self?.phase === 'ready' && self.incarnation > 2) this.count('refutation')
+      if (member !== null) this.counts.set('hearsay', (this.counts.get('hearsay') ?? 0) + member.gossip.gauges.hearsay)
       for (const [name, count] of Object.entries(member?.router.stats().counters ?? {}))
         this.counts.set(`router ${name}`, (this.counts.get(`router ${name}`) ?? 0) + count)
     }

@@ -23,6 +23,8 @@ export interface Swarm {
   readonly lose: number
   readonly weights: Readonly<Record<ActionName, number>>
   readonly store: Readonly<StoreFaults>
+  /** The store is the production one of MongoDB, on a simulated replica set. */
+  readonly mongodb: boolean
   /** Mean ms between two faults of a kind; Infinity: never. */
   readonly crashEveryMs: number
   readonly drainEveryMs: number
@@ -38,6 +40,14 @@ export interface Swarm {
   readonly disownEveryMs: number
   /** Nodes begin with old code and are upgraded when they restart. */
   readonly upgrades: boolean
+  /** Mean ms between two times of a node whose processor is busy with something else. */
+  readonly sluggishEveryMs: number
+  /** Chance that what a client does is done to the first actor. */
+  readonly hot: number
+  /** In a cluster: events of each client in the moments in which a node comes or goes and others learn of it one after another. */
+  readonly rush: number
+  /** Clients that are one user, and followers of one topic. */
+  readonly devices: number
   /** Nodes find each other by gossip and route; null: each for itself. */
   readonly cluster: ClusterSwarm | null
   readonly check: boolean
@@ -68,17 +78,39 @@ export type ActionName =
 /** engine: nodes on one store that know nothing of each other. cluster: production nodes that gossip, route and hand over. */
 export type SeedKind = 'engine' | 'cluster'
 
+export type StoreKind = 'plain' | 'mongodb'
+
 export interface Asked {
   readonly nodes?: number
   /** Default engine. */
   readonly kind?: SeedKind
+  /** Default plain: one that does at once what the port says. */
+  readonly store?: StoreKind
 }
 
 const KEYS = ['a', 'b', '__proto__', 'constructor', 'toString', '\u{1f600}\u00e9', 'k'.repeat(256)]
 const KINDS = ['counter', 'counter', 'kept', 'head', 'lazy', 'lazyhead', 'evolving']
 
 /** A cluster seed is an engine seed with more drawn from a stream of its own. */
-export function drawSwarm(random: Random, asked: Asked, moves: Random, cluster: Random): Swarm {
+export function drawSwarm(stream: (name: string) => Random, asked: Asked): Swarm {
+  const drawn = { ...drawKind(stream('swarm'), asked, stream('swarm/moves'), stream('swarm/cluster')), ...drawMore(stream('swarm/more')) }
+  if (asked.store !== 'mongodb') return drawn
+  const mongodb = stream('swarm/mongodb')
+  return { ...drawn, mongodb: true, store: { ...drawn.store, failover: mongodb.float() < 0.6 ? 0.03 * mongodb.float() ** 2 : 0 } }
+}
+
+/** What came later has a stream of its own, too: it does not shift what older seeds drew. */
+function drawMore(random: Random): Pick<Swarm, 'sluggishEveryMs' | 'hot' | 'devices' | 'rush'> {
+  const every = (p: number, low: number, high: number): number => (random.float() < p ? low + (high - low) * random.float() : Infinity)
+  return {
+    sluggishEveryMs: every(0.2, 4000, 30_000),
+    hot: random.float() < 0.25 ? 0.3 + 0.6 * random.float() : 0,
+    devices: random.float() < 0.25 ? 2 + Math.floor(2 * random.float()) : 1,
+    rush: random.float() < 0.35 ? 10 + Math.floor(50 * random.float()) : 0,
+  }
+}
+
+function drawKind(random: Random, asked: Asked, moves: Random, cluster: Random): Swarm {
   const swarm = drawEngines(random, asked, moves)
   if (asked.kind !== 'cluster') return swarm
   const nodes = asked.nodes ?? 1 + Math.floor(cluster.float() * NODES_MAX)
@@ -162,6 +194,7 @@ function drawEngines(random: Random, asked: Asked, moves: Random): Swarm {
       verdictRefused: maybe(0.25, between(0, 0.1)),
       piecewise: chance(0.4),
     },
+    mongodb: false,
     crashEveryMs: every(0.6, 3000, 30_000),
     drainEveryMs: every(0.3, 8000, 40_000),
     freezeEveryMs: every(0.4, 4000, 30_000),
@@ -172,6 +205,10 @@ function drawEngines(random: Random, asked: Asked, moves: Random): Swarm {
     shiftEveryMs: moves.float() < 0.5 ? 2000 + 15_000 * moves.float() : Infinity,
     disownEveryMs: moves.float() < 0.3 ? 3000 + 30_000 * moves.float() : Infinity,
     upgrades: chance(0.6),
+    sluggishEveryMs: Infinity,
+    hot: 0,
+    rush: 0,
+    devices: 1,
     cluster: null,
     check: chance(0.2),
     idleMs,

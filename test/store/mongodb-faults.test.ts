@@ -76,7 +76,7 @@ describe('an answer that is lost', () => {
   })
 
   test('and then no primary: still unknown, as something was sent', async () => {
-    const store = await place.connect({ settleMs: 30, selectionMs: 20 })
+    const store = await place.connect({ settleMs: 500, selectionMs: 20 })
     place.server.faults.next(batches, { answer: 'drop', after: () => place.server.headless() })
     expect((await store.commit(group([new Writer('user/alice').next()]))).verdicts).toEqual(['unknown'])
   })

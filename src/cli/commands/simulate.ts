@@ -5,10 +5,10 @@ import { systemClock, systemRandom } from '../../base/system.ts'
 import type { Options } from '../../options.ts'
 import { EXIT_CODES } from '../../testing/verdict.ts'
 import { appPath } from '../app-module.ts'
-import { CliError, ended } from '../failure.ts'
+import { ended, misused } from '../failure.ts'
 import { common, example, flag, optionPair, whole } from '../flags.ts'
 import { OPTION_HELP } from '../serve-flags.ts'
-import { commandOf, failureLines, neverDone, summaryLines, type ReportAsked } from '../simulate/report.ts'
+import { commandOf, failureLines, neverDone, summaryLines, Sums, type ReportAsked } from '../simulate/report.ts'
 import { runSeeds } from '../simulate/pool.ts'
 import type { About, SeedResult } from '../simulate/worker.ts'
 import type { Terminal } from '../terminal.ts'
@@ -28,12 +28,14 @@ interface SimulateFlags {
   readonly json?: true
 }
 
-/** Exit code of wrong use (EX_USAGE of BSD's sysexits): 1 to 4 say what was found. */
+/** Exit code of all that is no verdict (EX_USAGE of BSD's sysexits): 1 to 4 say what was found. The command line as a whole sees to it. */
 export const SIMULATE_USAGE = 64
 const SEED_MAX = 2 ** 32
 const SEEDS = 20
 const SEEDS_MAX = 1_000_000
 const NODES_MAX = 32
+/** With --json, which prints all results at once. */
+const JSON_SEEDS_MAX = 100_000
 const MINUTES_MAX = 600
 const ITEMS_MAX = 100_000
 const PATIENCE_MS = 300_000
@@ -57,7 +59,7 @@ export function simulateCommand(program: Command, terminal: Terminal): void {
     )
     .addOption(flag('--keep-going', 'do not stop at the first seed that fails'))
     .addOption(flag('--option <name=number>', 'a limit or default of the nodes by name, repeatable').argParser(optionPair))
-    .addOption(flag('--json', 'print one JSON object at the end, and nothing else'))
+    .addOption(flag('--json', `print one JSON object at the end, and nothing else; at most ${JSON_SEEDS_MAX} seeds`))
     .summary('run an app on a simulated cluster with seeded faults')
     .description(
       `Runs an app on a whole cluster in memory, on virtual time. Each seed draws traffic and which faults there are (crashes, freezes, cut lines,
@@ -83,47 +85,60 @@ docs/testing.md has how a scenario is written.${OPTION_HELP}`,
 
 async function simulate(app: string | null, flags: SimulateFlags, option: readonly string[], terminal: Terminal): Promise<void> {
   const { nodes, json, keepGoing, tries } = flags
-  if (flags.only !== undefined && flags.seed === undefined) throw usage('--only needs the --seed whose steps they are')
+  if (flags.only !== undefined && flags.seed === undefined) throw misused('--only needs the --seed whose steps they are')
   const only = flags.only ?? null
   const asked: ReportAsked = { module: app, scenario: flags.scenario ?? null, nodes, minutes: flags.minutes, only, option }
   const [from, count] = flags.seed === undefined ? [flags.from ?? drawnSeed(), flags.seeds ?? SEEDS] : [flags.seed, 1]
+  if (from + count - 1 > SEED_MAX)
+    throw misused(`${count} seeds from ${from} on go beyond the last one, ${SEED_MAX}: let --from be at most ${SEED_MAX - count + 1}`)
+  if (json === true && count > JSON_SEEDS_MAX)
+    throw misused(`--json takes at most ${JSON_SEEDS_MAX} --seeds: it prints all results at once`)
   const which = count === 1 ? [`--seed ${from}`] : [`--seeds ${count}`, `--from ${from}`]
   const out = (line: string): void => {
     if (json !== true) terminal.out(line)
   }
   out(count === 1 ? `seed ${from}` : `seeds ${from} to ${from + count - 1}`)
   const progress = new Progress(count, json === true ? null : terminal)
-  const results = await proper(async () =>
-    runSeeds({
-      subject: { module: app === null ? null : appPath(app), scenario: flags.scenario === undefined ? null : appPath(flags.scenario) },
-      seeds: Array.from({ length: count }, (_, i) => from + i),
-      nodes,
-      minutes: flags.minutes,
-      only,
-      options: flags.option ?? {},
-      triesMax: only === null ? tries : 0,
-      workers: flags.workers,
-      keepGoing: keepGoing === true,
-      patienceMs: PATIENCE_MS,
-      ready: (about) => aboutLines(about, asked).forEach(out),
-      progress: (seed, virtualMs, shrinking) => progress.tell(seed, virtualMs, shrinking),
-      done: (result) => {
-        progress.done(result)
-        failureLines(result, asked).forEach(out)
-      },
-    }),
-  )
-  summaryLines(results).forEach(out)
-  if (json !== true) for (const line of neverDone(results)) terminal.err(`troupe: ${line}`)
+  const sums = new Sums()
+  const results: Told[] = []
+  await runSeeds({
+    subject: { module: app === null ? null : appPath(app), scenario: flags.scenario === undefined ? null : appPath(flags.scenario) },
+    seeds: Array.from({ length: count }, (_, i) => from + i),
+    nodes,
+    minutes: flags.minutes,
+    only,
+    options: flags.option ?? {},
+    triesMax: only === null ? tries : 0,
+    workers: flags.workers,
+    keepGoing: keepGoing === true,
+    patienceMs: PATIENCE_MS,
+    ready: (about) => aboutLines(about, asked).forEach(out),
+    progress: (seed, virtualMs, shrinking) => progress.tell(seed, virtualMs, shrinking),
+    done: (result) => {
+      progress.done(result)
+      sums.add(result)
+      if (json === true) results.push(told(result))
+      failureLines(result, asked).forEach(out)
+    },
+  })
+  summaryLines(sums).forEach(out)
+  if (json !== true) for (const line of neverDone(sums)) terminal.err(`troupe: ${line}`)
   out(progress.line())
-  const first = results.find(({ violation }) => violation !== null)
-  const command = first === undefined ? commandOf(asked, which) : commandOf(asked, [`--seed ${first.seed}`])
+  const { first } = sums
+  const command = first === null ? commandOf(asked, which) : commandOf(asked, [`--seed ${first.seed}`])
   out(command)
   if (json === true)
     terminal.out(
-      JSON.stringify({ ok: first === undefined, from, seeds: results.length, command, ...progress.figures, results: results.map(told) }),
+      JSON.stringify({
+        ok: first === null,
+        from,
+        seeds: sums.seeds,
+        command,
+        ...progress.figures,
+        results: results.sort((a, b) => a.seed - b.seed),
+      }),
     )
-  if (first?.violation != null) throw ended(EXIT_CODES[first.violation.kind])
+  if (first !== null) throw ended(EXIT_CODES[first.violation.kind])
 }
 
 /** The seeds of a run, told as they are done. */
@@ -182,7 +197,11 @@ function aboutLines({ from, operations, invariants, checks, left }: About, { nod
   ]
 }
 
-function told({ seed, violation, hash, virtualMs, operations, faults, smallest }: SeedResult): object {
+interface Told extends Omit<SeedResult, 'lines' | 'smallest'> {
+  readonly smallest: { readonly kept: readonly number[]; readonly items: readonly string[] } | null
+}
+
+function told({ seed, violation, hash, virtualMs, operations, faults, smallest }: SeedResult): Told {
   return {
     seed,
     violation,
@@ -192,19 +211,6 @@ function told({ seed, violation, hash, virtualMs, operations, faults, smallest }
     faults,
     smallest: smallest === null ? null : { kept: smallest.kept, items: smallest.items },
   }
-}
-
-/** What keeps it from a verdict is wrong use here: 1 and 2 say something else. */
-async function proper<Result>(run: () => Promise<Result>): Promise<Result> {
-  try {
-    return await run()
-  } catch (error) {
-    throw error instanceof CliError ? new CliError(SIMULATE_USAGE, error.message, error.cause) : error
-  }
-}
-
-function usage(message: string): CliError {
-  return new CliError(SIMULATE_USAGE, message)
 }
 
 function drawnSeed(): number {

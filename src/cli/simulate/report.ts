@@ -1,4 +1,5 @@
 /** What a person reads of a simulation. */
+import type { Violation } from '../../testing/verdict.ts'
 import type { SeedResult } from './worker.ts'
 
 export interface ReportAsked {
@@ -48,18 +49,27 @@ export function failureLines(result: SeedResult, asked: ReportAsked): string[] {
   ]
 }
 
-/** What was done in all runs, to see that they did something. */
-export function summaryLines(results: readonly SeedResult[]): string[] {
-  const operations = new Map<string, Map<string, number>>()
-  const faults = new Map<string, number>()
-  for (const result of results) {
-    for (const [name, counts] of Object.entries(result.operations)) {
-      const sums = operations.get(name) ?? new Map<string, number>()
-      operations.set(name, sums)
+/** Of all runs only the sums and the first that failed: there may be a million. */
+export class Sums {
+  readonly operations: Map<string, Map<string, number>> = new Map()
+  readonly faults: Map<string, number> = new Map()
+  seeds = 0
+  first: { readonly seed: number; readonly violation: Violation } | null = null
+
+  add({ seed, violation, operations, faults }: SeedResult): void {
+    this.seeds++
+    if (violation !== null && seed < (this.first?.seed ?? Infinity)) this.first = { seed, violation }
+    for (const [name, counts] of Object.entries(operations)) {
+      const sums = this.operations.get(name) ?? new Map<string, number>()
+      this.operations.set(name, sums)
       for (const [outcome, count] of Object.entries(counts)) sums.set(outcome, (sums.get(outcome) ?? 0) + count)
     }
-    for (const [name, count] of Object.entries(result.faults)) faults.set(name, (faults.get(name) ?? 0) + count)
+    for (const [name, count] of Object.entries(faults)) this.faults.set(name, (this.faults.get(name) ?? 0) + count)
   }
+}
+
+/** What was done in all runs, to see that they did something. */
+export function summaryLines({ operations, faults }: Sums): string[] {
   const counted = (counts: ReadonlyMap<string, number>): string =>
     Array.from(counts, ([name, count]) => `${name} ${count.toLocaleString('en')}`)
       .sort()
@@ -72,20 +82,12 @@ export function summaryLines(results: readonly SeedResult[]): string[] {
 }
 
 /** Operations that never got through, with what they were answered. */
-export function neverDone(results: readonly SeedResult[]): string[] {
-  const codes = new Map<string, Set<string>>()
-  const done = new Set<string>()
-  for (const { operations } of results)
-    for (const [name, counts] of Object.entries(operations))
-      for (const outcome of Object.keys(counts)) {
-        if (outcome === 'ok') done.add(name)
-        else codes.set(name, (codes.get(name) ?? new Set()).add(outcome))
-      }
-  return Array.from(codes)
-    .filter(([name]) => !done.has(name))
+export function neverDone({ operations }: Sums): string[] {
+  return Array.from(operations)
+    .filter(([, counts]) => !counts.has('ok'))
     .map(
-      ([name, outcomes]) =>
-        `'${name}' was never done, only answered ${[...outcomes].join(', ')}: does the scenario say what the app takes?`,
+      ([name, counts]) =>
+        `'${name}' was never done, only answered ${[...counts.keys()].join(', ')}: does the scenario say what the app takes?`,
     )
 }
 

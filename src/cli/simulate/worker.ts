@@ -21,7 +21,8 @@ export interface SeedAsked {
   readonly triesMax: number
 }
 
-export interface SeedResult extends Played {
+/** What begun of its plan stays here: it is large, and only finding the smallest part needs it. */
+export interface SeedResult extends Omit<Played, 'begun'> {
   readonly smallest: Smallest | null
 }
 
@@ -77,11 +78,12 @@ async function run({ scenario }: Subject, asked: SeedAsked): Promise<SeedResult>
   const { only, triesMax, ...rest } = asked
   const once = (kept: readonly number[] | null, shrinking = false): Promise<Played> =>
     play(scenario, { ...rest, ...(kept !== null && { only: kept }), progress: (virtualMs) => tell(virtualMs, shrinking) })
-  const result = await once(only)
+  const played = await once(only)
+  const { begun: _, ...result } = played
   if (result.violation !== null)
-    return { ...result, smallest: triesMax === 0 ? null : await smallest(scenario, asked, result, (kept) => once(kept, true)) }
+    return { ...result, smallest: triesMax === 0 ? null : await smallest(scenario, asked, played, (kept) => once(kept, true)) }
   if (asked.seed % TWICE !== 0) return { ...result, smallest: null }
-  const again = await once(only)
+  const { begun: __, ...again } = await once(only)
   if (again.violation === null && again.hash === result.hash) return { ...result, smallest: null }
   const what = `two runs of one seed differ (${result.hash}, ${again.hash}): something outside state, data and ctx decides, such as a variable of the module, the clock or Math.random`
   const { virtualMs: atMs } = again

@@ -4,6 +4,7 @@ import type { Sim } from '../sim.ts'
 import type { Kind } from '../verdict.ts'
 import { accuracy } from './accuracy.ts'
 import { ackedOnce } from './acked-once.ts'
+import { bounds } from './bounds.ts'
 import { conflict } from './conflict.ts'
 import { deadline } from './deadline.ts'
 import { debounce } from './debounce.ts'
@@ -55,6 +56,7 @@ export const CHECKS: readonly Row[] = [
   oneOwner,
   disown,
   accuracy,
+  bounds,
   drain,
   deadline,
   observed,

@@ -6,13 +6,13 @@ import type { MakeCheck, Op } from '../check.ts'
 import { typeOf } from '../sim-app.ts'
 import type { Process } from '../sim-node.ts'
 
-export const sessionFifo: MakeCheck = (facts, fail) => {
+export const sessionFifo: MakeCheck = (_facts, fail) => {
   const entered = new Map<Process, Map<string, Op[]>>()
   const times = new Map<Op, number>()
   return {
     name: 'session-fifo',
     entered: (op, { process }) => {
-      if (facts.cluster === null || !typeOf(op.actor).durable || op.identity.kind === 'seq') return
+      if (!typeOf(op.actor).durable || op.identity.kind === 'seq') return
       times.set(op, (times.get(op) ?? 0) + 1)
       let actors = entered.get(process)
       if (actors === undefined) entered.set(process, (actors = new Map()))
