@@ -18,7 +18,11 @@ const LOCAL_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i
 export function admit(headers: AdminHeaders, token: string | null): Failure | null {
   if (token !== null) {
     const shown = /^Bearer\s+(.+)$/i.exec(headers.authorization ?? '')?.[1]
-    if (shown === undefined) return fail('unauthenticated', 'this admin port asks for a token: Authorization: Bearer TOKEN (CLI: --token)')
+    if (shown === undefined)
+      return fail(
+        'unauthenticated',
+        'this admin port asks for a token: Authorization: Bearer TOKEN (CLI: --admin-token, or TROUPE_ADMIN_TOKEN)',
+      )
     return sameText(shown, token) ? null : fail('unauthenticated', 'the admin token is wrong')
   }
   if (headers.host === undefined || !LOCAL_HOST.test(headers.host))

@@ -99,7 +99,8 @@ async function refusal(target: Target, response: Response): Promise<CliError> {
 }
 
 function advice(code: string): string {
-  if (code === 'unauthenticated') return "; give --token ('troupe token --help' tells how to make one)"
+  if (code === 'unauthenticated')
+    return "; a user gives --token ('troupe token --help' tells how to make one), the operator --admin-token or TROUPE_ADMIN_TOKEN"
   if (code === 'denied') return '; give the --token of a user who may, or go to the admin port as the operator (no --url, no --token)'
   return ''
 }

@@ -106,6 +106,21 @@ describe('a supervisor', () => {
     expect([watched.pids('a').length, watched.ready]).toEqual([1, 1])
   })
 
+  test('one that served long and then fails at every start is started again ever more slowly', async () => {
+    const clock = new VirtualClock()
+    const watched = new Watched([{ name: 'a', args: ['once', join(folder({}), 'started')] }], { clock })
+    await watched.until(() => watched.ready === 1)
+    await clock.run(60_000)
+    process.kill(watched.pids('a')[0] as number, 'SIGKILL')
+    const waits = (): number[] => watched.saying(/^supervisor a .*; starts again in (\d+) ms$/).map(([, ms]) => Number(ms))
+    for (let fails = 1; fails <= 8; fails++) {
+      await watched.until(() => waits().length === fails)
+      await clock.run(10_000)
+    }
+    expect(waits()[0]).toBeLessThanOrEqual(500)
+    expect(Math.max(...waits())).toBeGreaterThan(2000)
+  })
+
   test('one that drained stays out, the others go on; the last to go ends it all', async () => {
     const watched = new Watched([
       { name: 'a', args: ['stays'] },

@@ -53,6 +53,7 @@ interface Kept {
   child: ChildProcess | null
   phase: 'starting' | 'serving' | 'waiting' | 'left'
   everReady: boolean
+  /** When its present process began to serve; Infinity: it has not. */
   readyAt: number
   failures: number
   retry: Timer | null
@@ -91,7 +92,7 @@ export class Supervisor {
       child: null,
       phase: 'starting',
       everReady: false,
-      readyAt: 0,
+      readyAt: Infinity,
       failures: 0,
       retry: null,
       restarting: false,
@@ -175,6 +176,7 @@ export class Supervisor {
   #spawn(node: Kept): void {
     node.retry?.cancel()
     node.phase = 'starting'
+    node.readyAt = Infinity
     node.restarting = false
     node.standing = null
     node.errors = []

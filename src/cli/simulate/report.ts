@@ -44,7 +44,7 @@ export function failureLines(result: SeedResult, asked: ReportAsked): string[] {
     ...(smallest.what === violation.what ? [] : [`  there it is: ${smallest.what}`]),
     '  the last that happened there:',
     ...last(smallest.lines),
-    `  the smallest again: ${commandOf(asked, [`--seed ${seed}`], smallest.kept)}`,
+    ...(smallest.kept.length === 0 ? [] : [`  the smallest again: ${commandOf(asked, [`--seed ${seed}`], smallest.kept)}`]),
     `  the whole again:    ${again}`,
   ]
 }
