@@ -16,6 +16,7 @@ import { appendAll } from './mongodb-appends.ts'
 import { writeAll } from './mongodb-bulk.ts'
 import { claimActor } from './mongodb-claims.ts'
 import { BY_ID, checkedActor, collectionsOf } from './mongodb-documents.ts'
+import { patient } from './mongodb-patience.ts'
 import { newCounters, reading, type Link } from './mongodb-link.ts'
 import { dial, resolveLimits, type MongodbOptions } from './mongodb-options.ts'
 import { Places } from './mongodb-places.ts'
@@ -69,7 +70,7 @@ export async function mongodbStore(options: MongodbOptions, ports: MongodbPorts 
     throw error
   }
   const link: Link = {
-    at,
+    at: patient(at, limits, clock),
     limits,
     clock,
     random,
