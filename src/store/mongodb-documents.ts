@@ -12,7 +12,7 @@
  *   hints      {_id: {d, a, n, c}, a}               due, actor, place, commit id: in the order in which they are asked for (D5)
  *   meta       {_id: key, v}, nodes {_id: node, v}  values under a key; generations
  */
-import type { Collection, Db, Document, Filter, FindOptions } from 'mongodb'
+import type { Abortable, Collection, Db, Document, Filter, FindOptions } from 'mongodb'
 import { StoreError } from './store.ts'
 
 export interface PlaceId {
@@ -90,8 +90,8 @@ export interface NodeDoc {
 /** What the store needs of a collection of the driver's: so narrow that the simulator can put a replica set of its own behind it. */
 export interface Table<T extends Document> {
   readonly collectionName: string
-  find(filter: Filter<T>, options?: FindOptions): Rows<T>
-  findOne(filter: Filter<T>, options?: FindOptions): Promise<T | null>
+  find(filter: Filter<T>, options?: FindOptions & Abortable): Rows<T>
+  findOne(filter: Filter<T>, options?: FindOptions & Abortable): Promise<T | null>
   deleteMany(filter: Filter<T>): Promise<unknown>
 }
 
@@ -110,7 +110,7 @@ export interface NodeTable {
 /** Majority reads, from the primary: what they show stays. */
 export interface Collections {
   /** Rejects with the errors of the driver: whether anything was sent is read from them (mongodb-trouble.ts). */
-  readonly db: { command(command: Document): Promise<Document> }
+  readonly db: { command(command: Document, options?: Abortable): Promise<Document> }
   readonly batches: Table<BatchDoc>
   readonly states: Table<StateDoc>
   readonly snapshots: Table<SnapshotDoc>

@@ -1,41 +1,91 @@
 /**
  * The end of every wait for the driver. Its own limits (selection, pool, socket) cover each step by itself, and a promise of its that none of them ends would hold a
- * commit, and all that wait for it, for ever. What came too late is as an answer that was lost: of a write nothing is known (M3), a read is refused.
+ * commit, and all that wait for it, for ever. There is such a promise: in 7.9, what is written to a socket that is just closing waits for a 'drain' that never comes
+ * (`writeCommand`; seen at the death of a primary). So a server that is lost shortens the patience with all that was asked until a moment after: which of it went
+ * to that server the driver does not say. What came too late is as an answer that was lost: of a write nothing is known (M3), a read is refused.
  */
 import { MongoNetworkError, type Document } from 'mongodb'
-import type { Clock } from '../base/clock.ts'
+import type { Clock, Timer } from '../base/clock.ts'
 import type { Collections, Rows, Table } from './mongodb-documents.ts'
 import type { MongodbLimits } from './mongodb-options.ts'
 
-/** Beyond the sum of the driver's limits. */
+/** Beyond the driver's limits. */
 const GRACE_MS = 1000
 
-export function patient(at: Collections, limits: MongodbLimits, clock: Clock): Collections {
-  const limitMs = limits.selectionMs + limits.queueMs + limits.connectMs + limits.socketMs + GRACE_MS
-  const within = <T>(asked: Promise<T>): Promise<T> =>
+export interface Patience {
+  readonly at: Collections
+  /** To be told when the connections to a server are given up. */
+  readonly lost: () => void
+}
+
+export function patient(to: Collections, limits: MongodbLimits, clock: Clock): Patience {
+  const longMs = limits.selectionMs + limits.queueMs + limits.connectMs + limits.socketMs + GRACE_MS
+  // Whoever waits for a primary meanwhile is told so by the driver first.
+  const shortMs = limits.selectionMs + GRACE_MS
+  const under = new Set<() => void>()
+  let lostAt = -Infinity
+
+  /** `gone` makes the driver give up too: else the connection would count as in use for ever. */
+  const within = <T>(asked: Promise<T>, gone?: AbortController): Promise<T> =>
     new Promise((resolve, reject) => {
-      const late = (): void =>
-        reject(new MongoNetworkError(`no answer within ${limitMs} ms, though each step of the driver has a shorter limit`))
-      const timer = clock.after(limitMs, late)
-      asked.then(resolve, reject).finally(() => timer.cancel())
+      let timer: Timer | null = null
+      const over = (): void => {
+        timer?.cancel()
+        under.delete(hurry)
+      }
+      const late = (ms: number): void => {
+        over()
+        reject(new MongoNetworkError(`no answer within ${ms} ms, though each step of the driver has a shorter limit`))
+        gone?.abort()
+      }
+      let end = Infinity
+      const give = (ms: number): void => {
+        if (clock.mono() + ms >= end) return
+        end = clock.mono() + ms
+        timer?.cancel()
+        timer = clock.after(ms, () => late(ms))
+      }
+      const hurry = (): void => give(shortMs)
+      under.add(hurry)
+      give(clock.mono() - lostAt < GRACE_MS ? shortMs : longMs)
+      asked.then(resolve, reject).finally(over)
     })
+
   const table = <T extends Document>(of: Table<T>): Table<T> => ({
     collectionName: of.collectionName,
-    find: (filter, options) => rows(of.find(filter, options), within),
-    findOne: (filter, options) => within(of.findOne(filter, options)),
+    find: (filter, options) => {
+      const gone = new AbortController()
+      return rows(of.find(filter, { ...options, signal: gone.signal }), (asked) => within(asked, gone))
+    },
+    findOne: (filter, options) => {
+      const gone = new AbortController()
+      return within(of.findOne(filter, { ...options, signal: gone.signal }), gone)
+    },
     deleteMany: (filter) => within(of.deleteMany(filter)),
   })
-  return {
-    db: { command: (command) => within(at.db.command(command)) },
-    batches: table(at.batches),
-    states: table(at.states),
-    snapshots: table(at.snapshots),
-    pages: table(at.pages),
-    parts: table(at.parts),
-    hints: table(at.hints),
-    meta: table(at.meta),
-    nodes: { findOneAndUpdate: (filter, update, options) => within(at.nodes.findOneAndUpdate(filter, update, options)) },
+
+  const at: Collections = {
+    db: {
+      command: (command) => {
+        const gone = new AbortController()
+        return within(to.db.command(command, { signal: gone.signal }), gone)
+      },
+    },
+    batches: table(to.batches),
+    states: table(to.states),
+    snapshots: table(to.snapshots),
+    pages: table(to.pages),
+    parts: table(to.parts),
+    hints: table(to.hints),
+    meta: table(to.meta),
+    nodes: { findOneAndUpdate: (filter, update, options) => within(to.nodes.findOneAndUpdate(filter, update, options)) },
   }
+
+  const lost = (): void => {
+    lostAt = clock.mono()
+    for (const hurry of under) hurry()
+  }
+  return { at, lost }
 }
 
 /** Each step of a walk has the time of a command. */

@@ -69,8 +69,10 @@ export async function mongodbStore(options: MongodbOptions, ports: MongodbPorts 
     await client.close().catch(() => undefined)
     throw error
   }
+  const patience = patient(at, limits, clock)
+  client.on('connectionPoolCleared', patience.lost)
   const link: Link = {
-    at: patient(at, limits, clock),
+    at: patience.at,
     limits,
     clock,
     random,

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connect, type Client } from '../../src/client/index.ts'
 import { cleanUp, troupe } from '../cli/troupe.ts'
 import { actorOf, NodeProcess, place, together, until } from './nodes.ts'
+import { Load } from './load.ts'
 
 const clients: Client[] = []
 afterAll(() => {
@@ -32,50 +33,6 @@ beforeAll(async () => {
   ]
   await together([a, b, c])
 })
-
-/** Sends events one after the other, each with a time of its own, until told to stop: what was acknowledged is kept for the end. */
-class Load {
-  readonly actor: string
-  readonly acked: string[] = []
-  readonly failed: string[] = []
-  slowestMs = 0
-  #stopped = false
-  readonly #over: Promise<void>
-
-  constructor(from: Client, actor: string, prefix: string) {
-    this.actor = actor
-    this.#over = this.#run(from, prefix)
-  }
-
-  async #run(from: Client, prefix: string): Promise<void> {
-    for (let i = 0; !this.#stopped; i++) {
-      const id = `${prefix}-${i}`
-      const begun = performance.now()
-      try {
-        await from.actor(this.actor).send('add', { id })
-        this.acked.push(id)
-      } catch (error) {
-        this.failed.push(`${id}: ${String(error)}`)
-      }
-      this.slowestMs = Math.max(this.slowestMs, performance.now() - begun)
-    }
-  }
-
-  /** That many more are acknowledged from here on. */
-  async further(count: number): Promise<void> {
-    const from = this.acked.length
-    await until(
-      `${count} more events of ${this.actor}`,
-      () => Promise.resolve([this.acked.length, ...this.failed]),
-      ([now]) => Number(now) >= from + count,
-    )
-  }
-
-  stop(): Promise<void> {
-    this.#stopped = true
-    return this.#over
-  }
-}
 
 /** All that was acknowledged is there once, in the order sent; nothing that failed for certain is. */
 async function keptBy(node: NodeProcess, load: Load): Promise<void> {
