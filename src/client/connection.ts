@@ -10,7 +10,8 @@
  *
  * 1. Each phase owns its timers and links; `#enter` is the only way from one to the next and releases them.
  * 2. `up` and `down` alternate, and no frame of a link comes before its `up` or after its `down`.
- * 3. Of several addresses each client begins with one at random, and goes on to the next when one fails, ends or drains.
+ * 3. Of several addresses each client begins with one at random, and goes on to the next when one fails, ends or drains, in an order of its own:
+ *    the clients of a gateway that died spread over all others.
  * 4. It waits at random below 0.5 s before the first new attempt, the bound doubling to 20 s with each round of all addresses (that one
  *    node is away says nothing of the next), and begins at 0.5 s again only after a link that lived 10 s. A server's `retryAfterMs`, the
  *    smallest of a round of all addresses, is added to that, and so are hints.
@@ -95,8 +96,9 @@ export class Connection {
   #state: ConnectionState = 'connecting'
   #session: string | undefined
   #attempt = 0
-  /** Which address is tried next, modulo their number. */
-  #turn: number
+  /** All addresses, in the order in which this client tries them; which is next, modulo their number. */
+  readonly #urls: readonly string[]
+  #turn = 0
   #suspend: Cancellable
   /** For how long each address asked to wait, in this round of all. */
   #later: number[] = []
@@ -106,7 +108,7 @@ export class Connection {
   constructor(parts: ConnectionParts, on: ConnectionEvents) {
     this.#parts = parts
     this.#on = on
-    this.#turn = parts.urls.length > 1 ? Math.floor(parts.random.float() * parts.urls.length) : 0
+    this.#urls = shuffled(parts.urls, parts.random)
     this.#suspend = this.#suspendLater()
     this.#asleep = parts.wakeups(() => {
       if (this.#life.phase === 'waiting') this.#begin()
@@ -115,8 +117,7 @@ export class Connection {
   }
 
   get #url(): string {
-    const { urls } = this.#parts
-    return urls[this.#turn % urls.length] as string
+    return this.#urls[this.#turn % this.#urls.length] as string
   }
 
   get state(): ConnectionState {
@@ -255,7 +256,7 @@ export class Connection {
   /** 4. Another address is asked at once; when all of them have said later, the soonest counts. */
   #laterMs(retryAfterMs: number): number {
     this.#later.push(retryAfterMs)
-    if (this.#later.length < this.#parts.urls.length) return 0
+    if (this.#later.length < this.#urls.length) return 0
     const soonest = Math.min(...this.#later)
     this.#later = []
     return soonest
@@ -284,7 +285,7 @@ export class Connection {
   }
 
   #round(attempt: number): number {
-    return Math.floor(attempt / this.#parts.urls.length)
+    return Math.floor(attempt / this.#urls.length)
   }
 
   #suspendLater(): Cancellable {
@@ -342,6 +343,20 @@ export class Connection {
     this.#state = state
     this.#on.state(state, detail)
   }
+}
+
+/** 3. The first drawn from all, the others behind it in any order. A source that gives 1 leads nowhere else. */
+function shuffled(urls: readonly string[], random: ClientRandom): readonly string[] {
+  const below = (count: number): number => Math.min(count - 1, Math.floor(random.float() * count))
+  const first = urls.length > 1 ? below(urls.length) : 0
+  const order = [...urls.slice(first), ...urls.slice(0, first)]
+  for (let i = order.length - 1; i > 1; i--) {
+    const other = i - below(i)
+    const url = order[i] as string
+    order[i] = order[other] as string
+    order[other] = url
+  }
+  return order
 }
 
 /** Where a draining server sends its clients; never from an encrypted address to a plain one. */

@@ -63,6 +63,32 @@ it('tries them in turn until one answers, and again from the first', async () =>
   client.close()
 })
 
+it('the clients of a gateway that dies spread over all others', async () => {
+  const urls = ['ws://a', 'ws://b', 'ws://c', 'ws://d', 'ws://e']
+  const seconds = new Map<string, number>()
+  let seed = 1
+  for (let i = 0; i < 400; i++) {
+    let first = true
+    const { clock, client, tried } = cluster(
+      {
+        random: {
+          float: () => {
+            if (first) return ((first = false), 0)
+            return (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647
+          },
+        },
+      },
+      urls,
+      ['a'],
+    )
+    await clock.until(() => client.state === 'open', 60_000, 'state open')
+    expect(tried[0]).toBe('a')
+    seconds.set(tried[1] as string, (seconds.get(tried[1] as string) ?? 0) + 1)
+    client.close()
+  }
+  for (const url of ['b', 'c', 'd', 'e']) expect(seconds.get(url)).toBeGreaterThan(60)
+})
+
 it('waits longer with each round of all of them, not with each one that is away', async () => {
   const [clock, opened] = [new VirtualClock(), [] as number[]]
   const client = connect(URLS, {
