@@ -115,7 +115,9 @@ export class Dedupe {
   }
 
   #add(source: Source): void {
-    this.#sources.push(source)
+    // The first one in an array of one: pushed to an empty one it would bring room for sixteen more, at every idle actor.
+    if (this.#sources.length === 0) this.#sources = [source]
+    else this.#sources.push(source)
     if (this.#index !== null) this.#index.set(source.name, source)
     else if (this.#sources.length >= MANY) this.#index = new Map(this.#sources.map((known) => [known.name, known]))
   }

@@ -10,22 +10,27 @@ import type { Append, Hint } from '../store/store.ts'
 /** More are found again by the next scan. */
 const STALE_MAX = 16
 
+/** The store's side. */
+export interface HintDrops {
+  drop(hint: Hint): void
+}
+
 export class Hints {
-  readonly #drop: (hint: Hint) => void
+  readonly #store: HintDrops
   #own: Hint | null = null
   #stale: Hint[] | null = null
   /** When the actor must wake as the newest durable batch says: what was answered since may be owed again after a crash. */
   #durablyOwed: number | null = null
 
-  constructor(drop: (hint: Hint) => void) {
-    this.#drop = drop
+  constructor(store: HintDrops) {
+    this.#store = store
   }
 
   /** What was read owes this. With an own claim at `ownN` (else 0) hints before it are dropped if nothing is owed. Says whether some are left. */
   read(owed: number | null, ownN: number): boolean {
     this.#durablyOwed = owed
     if (owed !== null || ownN === 0) return this.#stale !== null
-    for (const hint of this.#stale ?? []) if (hint.n < ownN) this.#drop(hint)
+    for (const hint of this.#stale ?? []) if (hint.n < ownN) this.#store.drop(hint)
     this.#stale = null
     return false
   }
@@ -54,8 +59,8 @@ export class Hints {
     const before = this.#own
     if (hintDue !== null) this.#own = { actor, n, due: hintDue }
     else if (owed === null) this.#own = null
-    if (before !== null && before !== this.#own) this.#drop(before)
-    for (const hint of this.#stale ?? []) if (hint.n < n) this.#drop(hint)
+    if (before !== null && before !== this.#own) this.#store.drop(before)
+    for (const hint of this.#stale ?? []) if (hint.n < n) this.#store.drop(hint)
     this.#stale = null
   }
 
@@ -65,7 +70,7 @@ export class Hints {
     if ((this.#own !== null && same(this.#own)) || (inFlight?.n === hint.n && inFlight.hintDue === hint.due)) return
     const covered = this.#durablyOwed === null || (this.#own !== null && this.#own.due <= this.#durablyOwed)
     if (hint.n < ownN && covered) {
-      this.#drop(hint)
+      this.#store.drop(hint)
       return
     }
     this.#stale ??= []

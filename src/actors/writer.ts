@@ -80,7 +80,7 @@ export class Writer {
   constructor(host: Host, owner: WriterOwner) {
     this.#host = host
     this.#owner = owner
-    this.#hints = new Hints((hint) => host.committer.drop(hint))
+    this.#hints = new Hints(host.committer)
   }
 
   /** Takes up what was read. */

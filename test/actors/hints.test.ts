@@ -23,9 +23,11 @@ const keyOf = ({ n, due }: Hint): string => `${n} ${due}`
 class Actor {
   readonly stored = new Map<string, Hint>()
   readonly dropped: Hint[] = []
-  readonly hints = new Hints((dropped) => {
-    this.dropped.push(dropped)
-    this.stored.delete(keyOf(dropped))
+  readonly hints = new Hints({
+    drop: (dropped) => {
+      this.dropped.push(dropped)
+      this.stored.delete(keyOf(dropped))
+    },
   })
   n = 0
 
