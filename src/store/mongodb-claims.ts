@@ -39,6 +39,8 @@ export async function claimActor(link: Link, reads: Reads, actor: string, claim:
       link.places.saw(actor, n, claim.mode)
       const loaded = asOf(await reads.load(actor, n), n)
       if (loaded !== null) return loaded
+      // It was there, and another owner has written over it: with the next try the same batch would be there twice (J4). The caller makes another.
+      throw failed(link, actor, 'unknown')
     }
     link.counters.claimsAgain++
     // Rival claimers stop each other: whoever waits less goes first.
@@ -150,7 +152,7 @@ async function tryRecord(link: Link, actor: string, claim: Claim, collisions: nu
   if (outcome === 'done') return made.n
   const holder = await reading(link, () => link.at.states.findOne({ _id: actor }, { projection: { n: 1, c: 1 } }))
   if (holder !== null && holder.n === made.n && Buffer.compare(holder.c, commitId) === 0) return made.n
-  // It may have been there, and another owner has written over it: a second one would be the same batch twice. The caller makes another.
+  // It may have been there, and another owner has written over it: as above.
   if (outcome === 'exists-after-doubt') throw failed(link, actor, 'unknown')
   return null
 }

@@ -119,6 +119,22 @@ describe('J2 a claim against an owner that never pauses', () => {
   })
 })
 
+describe('J4 a claim that another owner has written over before it was read', () => {
+  test('is not made again under its commit id: the same batch would be there twice', async () => {
+    const device = new Writer('device/1', 'replace')
+    await device.append(store, 'a')
+    place.server.faults.next(({ name, collection }) => name === 'update' && collection === 'states', {
+      after: async () => {
+        await other.claim('device/1', claimOf('node-3', 'replace'))
+      },
+    })
+    await expect(store.claim('device/1', claimOf('node-2', 'replace'))).rejects.toMatchObject({ outcome: 'unknown' })
+    const loaded = await store.claim('device/1', claimOf('node-2', 'replace'))
+    expect(loaded.n).toBe(4)
+    expect(await Writer.of('device/1', loaded, 'replace').append(store, 'mine')).toBe('committed')
+  })
+})
+
 describe('S1 no holes', () => {
   test('a place without the one before is taken, by an owner whose belief is right or wrong, of which nothing is known', async () => {
     const alice = new Writer('user/alice')

@@ -255,4 +255,16 @@ export const MONGODB_MUTANTS: readonly MongodbMutant[] = [
     test: 'mongodb-opening.test.ts',
     caughtBy: 'what is wrong is said in one line without secrets',
   },
+  {
+    rule: 'J4',
+    name: 'a claim that another owner has written over is made again under its commit id',
+    file: CLAIMS,
+    find: `      throw failed(link, actor, 'unknown')
+    }
+    link.counters.claimsAgain++`,
+    replace: `    }
+    link.counters.claimsAgain++`,
+    test: MEETINGS,
+    caughtBy: 'is not made again under its commit id',
+  },
 ]
