@@ -15,7 +15,8 @@
  *     not registered → no try that began up to then will ever register, and the name is free again.
  * N4  Who claims again on behalf of the same uid only moves the claim's time forward, never back: N3 then refuses the older try too.
  *     So safety needs no clock: `at` only orders the tries.
- * N5  A route that was refused one of the two names gives back the other, by the try that claimed it: not another try's claim.
+ * N5  A route that was refused one of the two names gives back the other, unless it was claimed again since: then another try for the same uid
+ *     may count on it, and a minute of doubt (N3) frees it.
  */
 import { z } from 'zod'
 import { actor, type ReduceContext, type Refusal } from '../../src/index.ts'
@@ -25,6 +26,7 @@ const DOUBT_MS = 60_000
 const Claimed = z.strictObject({ uid: z.string().max(64), attempt: z.string().max(200), at: z.int().min(0) })
 const Confirmed = z.strictObject({ uid: z.string().max(64) })
 const Released = z.strictObject({ uid: z.string().max(64), attempt: z.string().max(200) })
+const Refused = z.strictObject({ uid: z.string().max(64), at: z.int() })
 
 export interface NameState {
   readonly holder: Holder | null
@@ -33,6 +35,8 @@ export interface Holder {
   readonly uid: string
   readonly attempt: string
   readonly at: number
+  /** How often it was claimed for this uid. */
+  readonly claims: number
   readonly confirmed: boolean
 }
 
@@ -46,14 +50,26 @@ export const names = actor('name', {
         if (holder !== null && holder.uid !== claim.uid) return ctx.refuse('taken', 'somebody has this name or e-mail address')
         if (holder?.confirmed === true) return state
         ctx.schedule('doubt', { inMs: DOUBT_MS }, 'claim.doubted', {})
-        return { holder: { ...claim, at: Math.max(claim.at, holder?.at ?? 0), confirmed: false } } // N4
+        const { uid, attempt } = claim
+        return { holder: { uid, attempt, at: Math.max(claim.at, holder?.at ?? 0), claims: (holder?.claims ?? 0) + 1, confirmed: false } } // N4
       },
     },
     'name.released': {
       schema: Released,
       reduce: (state: NameState, { uid, attempt }: z.output<typeof Released>, ctx: ReduceContext): NameState => {
         const { holder } = state
-        if (holder === null || holder.confirmed || holder.uid !== uid || holder.attempt !== attempt) return state // N2, N5
+        if (holder === null || holder.confirmed || holder.uid !== uid) return state // N2
+        if (holder.attempt !== attempt || holder.claims > 1) return state // N5
+        ctx.cancel('doubt')
+        return { holder: null }
+      },
+    },
+    /** The account's answer: no try that began up to `at` will register (N3). A later one may have claimed meanwhile. */
+    'name.refused': {
+      schema: Refused,
+      reduce: (state: NameState, { uid, at }: z.output<typeof Refused>, ctx: ReduceContext): NameState => {
+        const { holder } = state
+        if (holder === null || holder.confirmed || holder.uid !== uid || holder.at > at) return state // N2, N4
         ctx.cancel('doubt')
         return { holder: null }
       },
@@ -64,7 +80,7 @@ export const names = actor('name', {
         const { holder } = state
         if (holder !== null && holder.uid !== uid) return ctx.refuse('taken', 'somebody else holds this name') // N3 makes this impossible
         ctx.cancel('doubt')
-        return { holder: { uid, attempt: holder?.attempt ?? '', at: holder?.at ?? 0, confirmed: true } }
+        return { holder: { uid, attempt: holder?.attempt ?? '', at: holder?.at ?? 0, claims: holder?.claims ?? 0, confirmed: true } }
       },
     },
     /** The timer of a claim. */
@@ -72,7 +88,7 @@ export const names = actor('name', {
       reduce: (state: NameState, _: unknown, ctx: ReduceContext): NameState => {
         const { holder } = state
         if (holder === null || holder.confirmed) return state
-        ctx.send(`user/${holder.uid}`, 'claim.asked', { name: ctx.key, attempt: holder.attempt, at: holder.at })
+        ctx.send(`user/${holder.uid}`, 'claim.asked', { name: ctx.key, at: holder.at })
         return state
       },
     },

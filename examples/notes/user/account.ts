@@ -18,7 +18,7 @@ const Registered = z.strictObject({
   at: z.int().min(0),
   extra: ExtraFields.exactOptional(),
 })
-const ClaimAsked = z.strictObject({ name: z.string().refine(isName), attempt: z.string().max(200), at: z.int() })
+const ClaimAsked = z.strictObject({ name: z.string().refine(isName), at: z.int() })
 const PasswordChanged = z.strictObject({ password: Phc, from: z.int(), keep: Hash })
 const SessionOpened = z.strictObject({ hash: Hash, expiresAt: z.int(), device: z.string().max(100).exactOptional() })
 const SessionClosed = z.strictObject({ hash: Hash })
@@ -42,12 +42,12 @@ export const accountEvents = {
   /** A name that waits for the decision asks; the question itself decides (names.ts, N3). */
   'claim.asked': {
     schema: ClaimAsked,
-    reduce: (state: UserState, { name, attempt, at }: z.output<typeof ClaimAsked>, ctx: Context): UserState => {
+    reduce: (state: UserState, { name, at }: z.output<typeof ClaimAsked>, ctx: Context): UserState => {
       if (state.account !== null) {
         ctx.send(`name/${name}`, 'name.confirmed', { uid: state.uid })
         return state
       }
-      ctx.send(`name/${name}`, 'name.released', { uid: state.uid, attempt })
+      ctx.send(`name/${name}`, 'name.refused', { uid: state.uid, at })
       return { ...state, refuseUpTo: Math.max(state.refuseUpTo, at) }
     },
   },
