@@ -340,7 +340,11 @@ export class ActorEngine implements Engine, Host {
 
   adopt(bundle: Bundle, claimed?: (durable: boolean) => void): boolean {
     const opened = this.#life === 'open' ? openBundle(this, this.#app.byType, bundle) : null
-    if (opened === null || this.#directory.get(bundle.actor) !== undefined) return false
+    if (opened === null) return false
+    // It was only read here, and its last owner has written since (D11).
+    const read = this.#directory.get(bundle.actor)
+    if (read?.live === true && read.writer.epoch === 0 && read.writer.quiet && read.writer.n < bundle.n) read.stale()
+    if (this.#directory.get(bundle.actor) !== undefined) return false
     const activation = new Activation(this, bundle.actor, opened.key, opened.definition)
     this.#directory.adopt(activation)
     activation.adopt(opened)

@@ -155,7 +155,7 @@ export class Inbound {
     }
     switch (frame.t) {
       case 'query':
-        return engine.query(frame.call, (outcome) => {
+        return this.#parts.local.query(engine, frame.call, (outcome) => {
           if (outcome.ok) answer(() => writeAnswered(link.out, id, outcome.offset, outcome.json), outcome.json.length)
           else failed(outcome)
         })

@@ -1,5 +1,5 @@
 /** Asking the engine of this node, for callers here and on other nodes alike: after a pull when there may be something to pull (H1). */
-import type { SendCall, SendOutcome } from '../actors/calls.ts'
+import type { QueryCall, QueryOutcome, SendCall, SendOutcome } from '../actors/calls.ts'
 import { MOVED } from '../actors/requests.ts'
 import type { LocalEngine } from './ports.ts'
 import type { Pulls } from './pulls.ts'
@@ -31,6 +31,11 @@ export class Local {
         () => done(MOVED),
       )
     else engine.send(call, done)
+  }
+
+  /** Not from memory alone while another node may serve the actor too: an event that was acknowledged there would not be seen (D11). */
+  query(engine: LocalEngine, call: QueryCall, done: (outcome: QueryOutcome) => void): void {
+    engine.query(this.#pulls.contested(call.actor) ? { ...call, strict: true } : call, done)
   }
 
   /** `run` with the engine, or with null: not here now. */

@@ -11,6 +11,7 @@ export class NodeRequest implements LinkRequest, Waiting {
   /** What it says, until it is said: a bundle is large, and its answer may take long. */
   #write: ((out: ByteWriter, id: number) => void) | null
   readonly #told: (answer: NodeAnswer) => void
+  readonly #tooLate: ((answer: AnswerFrame) => void) | null
   readonly bytes = 0
   over = false
   list: DeadlineList | null = null
@@ -18,10 +19,18 @@ export class NodeRequest implements LinkRequest, Waiting {
   before: Waiting | null = null
   after: Waiting | null = null
 
-  constructor(deadlines: Deadlines, timeoutMs: number, write: (out: ByteWriter, id: number) => void, told: (answer: NodeAnswer) => void) {
+  /** `tooLate` hears what comes after its time was over. */
+  constructor(
+    deadlines: Deadlines,
+    timeoutMs: number,
+    write: (out: ByteWriter, id: number) => void,
+    told: (answer: NodeAnswer) => void,
+    tooLate: ((answer: AnswerFrame) => void) | null = null,
+  ) {
     this.#deadlines = deadlines
     this.#write = write
     this.#told = told
+    this.#tooLate = tooLate
     deadlines.begin(this, timeoutMs)
   }
 
@@ -31,7 +40,8 @@ export class NodeRequest implements LinkRequest, Waiting {
   }
 
   answered(frame: AnswerFrame): void {
-    this.#end(frame)
+    if (this.over) this.#tooLate?.(frame)
+    else this.#end(frame)
   }
 
   lost(): void {

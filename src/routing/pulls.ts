@@ -17,6 +17,7 @@ import type { Placement } from '../cluster/placement.ts'
 import type { Options } from '../options.ts'
 import type { RoutingCounters, RoutingTimes } from './counters.ts'
 import { writePull } from './link-encode.ts'
+import type { AnswerFrame } from './link-frames.ts'
 import type { Links } from './links.ts'
 import { NodeRequest, type NodeAnswer } from './node-request.ts'
 import type { LocalEngine } from './ports.ts'
@@ -84,6 +85,14 @@ export class Pulls {
     return this.#earlier.length > 0 && this.#parts.engine()?.has(actor) === false && this.#holder(actor, NOBODY) !== null
   }
 
+  /**
+   * Another node may serve the actor too, for a moment: an earlier owner that has not said that it holds nothing any more, or its new one. What is in
+   * memory here is the newest then only if it is proven since the question came (D11).
+   */
+  contested(actor: string): boolean {
+    return !this.#parts.routes.mine(actor) || (this.#earlier.length > 0 && this.#holder(actor, NOBODY) !== null)
+  }
+
   /** `go`: the engine may be asked now. `moved`: it cannot wait here. One of them is called, once. */
   hold(actor: string, bytes: number, go: () => void, moved: () => void): void {
     const { options, clock } = this.#parts
@@ -146,8 +155,14 @@ export class Pulls {
         leftMs,
         (out, id) => writePull(out, id, leftMs, hold.actor),
         (answer) => this.#answered(hold, holder.id, answer),
+        (frame) => this.#tooLate(hold.actor, frame),
       ),
     )
+  }
+
+  /** The engine has read the store meanwhile, perhaps before the last of what the bundle holds was written. */
+  #tooLate(actor: string, frame: AnswerFrame): void {
+    if (frame.t === 'pulled' && frame.bytes.length > 0 && this.#adopt(actor, frame.bytes)) this.#parts.counters.pulled++
   }
 
   #answered(hold: Hold, from: string, frame: NodeAnswer): void {

@@ -7,7 +7,7 @@ import { pageOf, queryOutcomeOf, stateOf } from './repeats.ts'
 export const QUERY_KIND: ReadKind<QueryCall, Answered> = {
   write: (out, id, timeoutMs, call) => writeQuery(out, id, timeoutMs, call, payloadOf(call.args) ?? undefined),
   outcome: queryOutcomeOf,
-  here: (engine, call, done) => engine.query(call, done),
+  here: (engine, call, done, local) => local.query(engine, call, done),
 }
 
 export const TOPIC_KIND: ReadKind<TopicCall, TopicState> = {

@@ -37,7 +37,7 @@ export interface ReadKind<Call, Good extends Answer> {
   write(out: ByteWriter, id: number, timeoutMs: number, call: Call): void
   /** The answer of another node, other than `moved`. */
   outcome(frame: AnswerFrame): Good | Failure
-  here(engine: LocalEngine, call: Call, done: (outcome: Good | Failure) => void): void
+  here(engine: LocalEngine, call: Call, done: (outcome: Good | Failure) => void, local: Local): void
   /** An answer came when nobody waited any more. */
   late?(frame: AnswerFrame, link: AskingLink): void
 }
@@ -119,13 +119,14 @@ export class Reads {
     this.#parts.local.read(read.call.actor, (engine) => {
       if (read.over) return
       if (engine === null) return this.again(read, { owner: '', minVersion: 0 })
-      read.kind.here(engine, { ...read.call, timeoutMs: read.leftMs }, (outcome) => {
+      const answered = (outcome: Good | Failure): void => {
         if (read.over) return
         const moved = movedOf(outcome)
         const nowhere = !outcome.ok && outcome.code === 'unavailable' && this.#parts.routes.mine(read.call.actor)
         if (moved === null || nowhere) this.finish(read, outcome, null)
         else this.again(read, moved)
-      })
+      }
+      read.kind.here(engine, { ...read.call, timeoutMs: read.leftMs }, answered, this.#parts.local)
     })
   }
 

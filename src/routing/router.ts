@@ -250,10 +250,11 @@ class NodeRouter implements Router, ActorCalls {
     done: (outcome: Good | Failure) => void,
   ): void {
     const begunAt = this.#parts.clock.mono()
-    kind.here(this.#local.engine as LocalEngine, call, (outcome) => {
+    const answered = (outcome: Good | Failure): void => {
       if (outcome.ok || movedOf(outcome) === null || this.#nowhere(call.actor, outcome)) done(outcome)
       else this.#reads.take(kind, { ...call, timeoutMs: this.#leftMs(call, begunAt) }, done)
-    })
+    }
+    kind.here(this.#local.engine as LocalEngine, call, answered, this.#local)
   }
 
   // ── The cluster ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -94,6 +94,55 @@ describe('a node that joins', () => {
     expect(engineCount(n2, 'claimsHandoff')).toBeGreaterThan(0)
   })
 
+  it('answers no query from what it read while its old owner went on taking events (D11)', async () => {
+    const cluster = new TestCluster(['n1', 'n2'], { pullMs: 300 })
+    const [n1, n2] = [cluster.node('n1'), cluster.node('n2')]
+    const [actor] = (await movers(cluster, 1)) as [string]
+    cluster.wires.freeze('n1')
+    n2.sees(cluster.decide(['n1', 'n2']))
+    expect(await cluster.during(n2.query(actor))).toMatchObject({ json: '["a"]' })
+    expect(await cluster.during(n1.add(actor, 'b'))).toMatchObject({ ok: true, offset: 2 })
+    expect(await cluster.during(n2.query(actor))).toMatchObject({ json: '["a","b"]' })
+    expect(await cluster.during(n2.add(actor, 'c'))).toMatchObject({ ok: true, offset: 3 })
+  })
+
+  it('nor does the old owner from what it has still, while the new one takes events', async () => {
+    const cluster = new TestCluster(['n1'], { pullMs: 300, handoffActors: 1 })
+    const [n1, n2] = [cluster.node('n1'), cluster.start('n2')]
+    const actors = await movers(cluster, 3)
+    // What is asked of the old owner is lost with the wire, so it keeps them.
+    cluster.wires.freeze('n1')
+    n2.sees(cluster.decide(['n1', 'n2']))
+    await cluster.during(Promise.all(actors.map((actor) => n2.add(actor, 'b'))))
+    cluster.wires.cut('n1', 'n2')
+    cluster.wires.thaw('n1')
+    expect(actors.every((actor) => n1.engine.has(actor))).toBe(true)
+    // The first to go is on its way, the others wait for their turn.
+    n2.fault = (call) => (call.op === 'commit' ? { answerAfterMs: 5000 } : null)
+    n1.sees(cluster.membership)
+    const waiting = actors.filter((actor) => n1.engine.has(actor))
+    expect(waiting.length).toBeGreaterThan(0)
+    for (const actor of waiting) expect(await cluster.during(n1.query(actor))).toMatchObject({ json: '["a","b"]' })
+  })
+
+  it('takes the bundle of an old owner that has written since the actor was read here, and nothing older (H1)', async () => {
+    const cluster = new TestCluster(['n1', 'n2'], { pullMs: 300 })
+    const [n1, n2] = [cluster.node('n1'), cluster.node('n2')]
+    const [actor, other] = (await movers(cluster, 2)) as [string, string]
+    cluster.wires.freeze('n1')
+    n2.sees(cluster.decide(['n1', 'n2']))
+    for (const id of [actor, other]) expect(await cluster.during(n2.query(id))).toMatchObject({ json: '["a"]' })
+    expect(await cluster.during(n1.add(actor, 'b'))).toMatchObject({ ok: true, offset: 2 })
+    cluster.wires.thaw('n1')
+    n1.sees(cluster.membership)
+    await cluster.settle(1000)
+    // Its answers to the pulls that were given up: the one is newer than what was read, the other is not.
+    expect([counter(n1, 'handedOver'), counter(n2, 'pullTimeouts'), counter(n2, 'pulled')]).toEqual([2, 2, 1])
+    expect(await cluster.during(n2.query(actor))).toMatchObject({ json: '["a","b"]' })
+    expect(n1.open).toEqual(NOTHING)
+    expect(n2.open).toEqual(NOTHING)
+  })
+
   it('does not wait for an old owner that says nothing: it reads the store', async () => {
     const cluster = new TestCluster(['n1', 'n2'], { pullMs: 300 })
     const [n1, n2] = [cluster.node('n1'), cluster.node('n2')]

@@ -299,4 +299,25 @@ export const MUTANTS: readonly Mutant[] = [
     find: `if (!request.over && request.withdrawn !== true)`,
     replace: `if (!request.over)`,
   },
+  {
+    rule: 'D11',
+    name: 'a new owner answers from what it read while the old one goes on',
+    file: 'routing/pulls.ts',
+    find: `|| (this.#earlier.length > 0 && this.#holder(actor, NOBODY) !== null)`,
+    replace: ``,
+  },
+  {
+    rule: 'D11',
+    name: 'an old owner answers from memory though another one is named',
+    file: 'routing/pulls.ts',
+    find: `return !this.#parts.routes.mine(actor) || (this`,
+    replace: `return (this`,
+  },
+  {
+    rule: 'H1',
+    name: 'a bundle that comes too late is thrown away, though it is newer than what was read',
+    file: 'actors/actor-engine.ts',
+    find: `read.writer.n < bundle.n) read.stale()`,
+    replace: `read.writer.n < 0) read.stale()`,
+  },
 ]
