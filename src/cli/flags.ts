@@ -4,6 +4,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander'
 import { parseActorId, type ActorId } from '../actors/actor-id.ts'
 import { OPTIONS, resolveOptions, type Options } from '../options.ts'
 import { lineOf, misused } from './failure.ts'
+import { prose } from './help.ts'
 
 /** A flag with its variable: `--admin-listen` is TROUPE_ADMIN_LISTEN. */
 export function flag(flags: string, description: string): Option {
@@ -39,18 +40,10 @@ export function talking(command: Command): Command {
     .addOption(flag('--timeout <time>', 'give up after, as in 500ms, 10s, 2m').argParser(duration).default(10_000, '10s'))
 }
 
-export const TALKING_HELP = `
+export const TALKING_HELP: string = `\n${prose(`
 Who is asking: without --url and --token the request goes to the admin port of a node on this machine and runs as the operator
 (service:admin) on any actor. With --token it goes to the client port as that user, and the app decides what is allowed;
-under 'troupe dev' the token dev:NAME is user NAME. --url may be either port.`
-
-export function example(lines: string): string {
-  return `\nExamples:\n${lines
-    .trim()
-    .split('\n')
-    .map((line) => `  ${line.trim()}`)
-    .join('\n')}\n`
-}
+under 'troupe dev' the token dev:NAME is user NAME. --url may be either port.`)}`
 
 /** ms of `250ms`, `10s`, `5m`, `2h`, `7d`; a bare number is seconds. */
 export function duration(text: string): number {

@@ -23,7 +23,7 @@ import { versionCommand } from './commands/version.ts'
 import { watchCommand } from './commands/watch.ts'
 import { applyConfig } from './config.ts'
 import { CliError, lineOf } from './failure.ts'
-import { example } from './flags.ts'
+import { example, HELP_WIDTH, paragraphs, prose } from './help.ts'
 import type { Terminal } from './terminal.ts'
 import { troupeVersion } from '../node/version.ts'
 
@@ -70,18 +70,24 @@ export function buildProgram(terminal: Terminal, args: readonly string[] = []): 
     .version(troupeVersion(), '-V, --version', 'print the version')
     .helpCommand('help [command]', 'show the help of a command')
     .configureOutput({ writeErr: () => undefined })
-    .configureHelp({ sortSubcommands: false, helpWidth: Math.min(120, Math.max(80, process.stdout.columns ?? 100)) })
+    .configureHelp({
+      sortSubcommands: false,
+      helpWidth: HELP_WIDTH,
+      subcommandTerm: (command) => `${command.name()} ${command.usage().replace('[options]', '').trim()}`.trim(),
+      commandDescription: (command) => paragraphs(command.description()),
+    })
     .showSuggestionAfterError(true)
     .exitOverride()
     .addHelpText(
       'after',
       `${example(`
-        troupe dev app.ts                                     run an app, reload on change
-        troupe cluster app.ts --nodes 3                       the same on three nodes of this machine
-        troupe send user/alice note.added '{"text":"hi"}'     send an event to an actor
-        troupe watch user/alice summary                       follow a topic`)}
+        troupe dev app.ts                                    run, reload on change
+        troupe cluster app.ts --nodes 3                      run on three nodes
+        troupe send user/alice note.added '{"text":"hi"}'    send to an actor
+        troupe watch user/alice summary                      follow a topic`)}\n${prose(`
 Each command explains itself: troupe COMMAND --help. Flags win over TROUPE_* variables, those over troupe.config.json.
-Exit codes: 0 done, 1 failed, 2 wrong use.`,
+
+Exit codes: 0 done, 1 failed, 2 wrong use.`)}`,
     )
   // Before the commands: they inherit output and exit behaviour.
   for (const add of COMMANDS) add(program, terminal, args)

@@ -8,6 +8,7 @@ import { isStoreUrl, shownStore, STORE_FORMS } from '../node/store-url.ts'
 import type { Options } from '../options.ts'
 import { lineOf, misused } from './failure.ts'
 import { common, flag, optionNames, optionPair } from './flags.ts'
+import { prose } from './help.ts'
 
 export interface ServeFlags {
   readonly node: string
@@ -49,7 +50,7 @@ export function serving(command: Command): Command {
     .addOption(flag('--log-level <level>', 'what is logged to standard error').choices(['info', 'warn', 'error', 'silent']).default('info'))
 }
 
-export const OPTION_HELP: string = `\nNames for --option: ${optionNames()}.`
+export const OPTION_HELP: string = `\n${prose(`Names for --option: ${optionNames()}.`)}`
 
 /** The part of a NodeConfig that flags decide; plain data, so that `dev` can hand it to its child. */
 export type ServeConfig = Pick<NodeConfig, 'node' | 'listen' | 'rpcListen' | 'adminListen' | 'adminToken' | 'store' | 'tls' | 'options'>

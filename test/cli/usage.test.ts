@@ -1,5 +1,6 @@
 /** Help, usage errors, versions: what a newcomer meets first (CONTRACT §2). */
 import { afterAll, describe, expect, test } from 'vitest'
+import { HELP_WIDTH, prose } from '../../src/cli/help.ts'
 import { nodeProblem } from '../../src/cli/node-version.ts'
 import { buildProgram, run } from '../../src/cli/program.ts'
 import type { Terminal } from '../../src/cli/terminal.ts'
@@ -42,6 +43,26 @@ describe('help', () => {
       for (const option of command.options) expect(option.envVar).toBe(`TROUPE_${option.name().toUpperCase().replaceAll('-', '_')}`)
     },
   )
+})
+
+describe('help fits', () => {
+  const all = [program, ...visible].flatMap((command) => [command, ...(command === program ? [] : command.commands)])
+
+  test.each(all.map((command) => [command.name(), command] as const))('of %s: no line is too long, none is broken twice', (_, command) => {
+    let text = ''
+    command.configureOutput({ writeOut: (part) => (text += part) }).outputHelp()
+    expect(text.split('\n').filter((line) => line.length > HELP_WIDTH)).toEqual([])
+    expect(text).toContain(`\n${prose(command.description())}\n`)
+  })
+
+  test('in 80 columns where there is no terminal', async () => {
+    const { out } = await troupe(['start', '--help'])
+    expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
+  })
+
+  test('lines of a paragraph are one, an empty line ends it, a long word stays whole', () => {
+    expect(prose('\none two\nthree\n\nfour a-very-long-word five\n', 9)).toBe('one two\nthree\n\nfour\na-very-long-word\nfive')
+  })
 })
 
 describe('wrong use ends with 2 and one line', () => {

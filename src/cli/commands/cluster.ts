@@ -9,7 +9,8 @@ import { appPath } from '../app-module.ts'
 import { readable } from '../cluster/log-line.ts'
 import { Supervisor, type NodeSpec } from '../cluster/supervisor.ts'
 import { misused } from '../failure.ts'
-import { common, duration, example, flag, optionPair, whole } from '../flags.ts'
+import { common, duration, flag, optionPair, whole } from '../flags.ts'
+import { example } from '../help.ts'
 import { OPTION_HELP } from '../serve-flags.ts'
 import { onRestart, onSignals } from '../signals.ts'
 import type { Terminal } from '../terminal.ts'
@@ -62,10 +63,10 @@ moved within 0.5 s (drainSpreadMs=500): at a desk somebody waits, and there are 
       `${example(`
         troupe cluster app.ts
         troupe cluster app.ts --nodes 5 --port 8000
-        troupe nodes                                who is in (in another terminal)
-        troupe drain node-2                         let one hand over and leave
-        kill -9 PID                                 or see one die; its PID is in its first line
-        kill -USR2 PID                              restart all, one by one; the PID of this process is in its first line`)}${OPTION_HELP}`,
+        troupe nodes             who is in (in another terminal)
+        troupe drain node-2      let one hand over and leave
+        kill -9 PID              or see one die; its PID is in its first line
+        kill -USR2 PID           restart all, one by one; PID of the very first line`)}${OPTION_HELP}`,
     )
     .action((app: string, flags: ClusterFlags) => cluster(app, flags, terminal))
 }

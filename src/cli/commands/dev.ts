@@ -14,7 +14,8 @@ import { systemClock } from '../../base/system.ts'
 import { appPath } from '../app-module.ts'
 import type { FromDevNode, ToDevNode } from '../dev-channel.ts'
 import { failed } from '../failure.ts'
-import { example, flag } from '../flags.ts'
+import { flag } from '../flags.ts'
+import { example } from '../help.ts'
 import { checkAddress, OPTION_HELP, serveConfig, serving, type ServeConfig, type ServeFlags } from '../serve-flags.ts'
 import { onSignals } from '../signals.ts'
 import { watchSources } from '../source-watch.ts'
@@ -35,8 +36,8 @@ Prints a line for each port, then 'ready'.`,
       'after',
       `${example(`
         troupe dev app.ts
-        troupe dev app.ts --listen 0.0.0.0:7000            let phones in the same network connect
-        troupe dev app.ts --store memory:                  forget everything at the end
+        troupe dev app.ts --listen 0.0.0.0:7000    let phones in the network connect
+        troupe dev app.ts --store memory:          forget everything at the end
         troupe dev app.ts --option idleMs=5000`)}${OPTION_HELP}`,
     )
     .action(async (app: string, flags: ServeFlags & { readonly rpcListen: string; readonly verbose?: true }) => {

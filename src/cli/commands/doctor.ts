@@ -9,7 +9,8 @@ import { portFree } from '../doctor/ports.ts'
 import { storeChecks } from '../doctor/store.ts'
 import { tlsChecks } from '../doctor/tls.ts'
 import { failed } from '../failure.ts'
-import { common, example, flag } from '../flags.ts'
+import { common, flag } from '../flags.ts'
+import { example } from '../help.ts'
 import { table } from '../table.ts'
 import type { Terminal } from '../terminal.ts'
 
@@ -39,7 +40,7 @@ export function doctorCommand(program: Command, terminal: Terminal): void {
     .addHelpText(
       'after',
       example(
-        'troupe doctor\ntroupe doctor --store sqlite:/var/lib/troupe\ntroupe doctor --store mongodb://db1,db2,db3/troupe?replicaSet=rs0 --tls-cert chain.pem --tls-key key.pem\ntroupe doctor --config /etc/troupe.json --json',
+        'troupe doctor\ntroupe doctor --store sqlite:/var/lib/troupe\ntroupe doctor --store mongodb://db1,db2,db3/troupe?replicaSet=rs0 \\\n--tls-cert chain.pem --tls-key key.pem\ntroupe doctor --config /etc/troupe.json --json',
       ),
     )
     .action(async (flags: DoctorFlags) => {

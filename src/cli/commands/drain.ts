@@ -3,7 +3,8 @@ import type { Command } from 'commander'
 import type { DrainPlan, ShownNode } from '../../admin/parts.ts'
 import { systemClock } from '../../base/system.ts'
 import { CliError, failed } from '../failure.ts'
-import { duration, example, flag, talking, type TalkFlags } from '../flags.ts'
+import { duration, flag, talking, type TalkFlags } from '../flags.ts'
+import { example } from '../help.ts'
 import { adminTarget, getJson, postJson, type Target } from '../node-api.ts'
 import { table } from '../table.ts'
 import type { Terminal } from '../terminal.ts'
@@ -33,7 +34,8 @@ gone; without that (Ctrl-C, --wait over) it goes on by itself. Asks the admin po
       example(`
         troupe drain node-2 --plan
         troupe drain node-2
-        troupe drain node-2 --url http://10.0.0.7:7200 --admin-token "$TROUPE_ADMIN_TOKEN"`),
+        troupe drain node-2 --url http://10.0.0.7:7200 \\
+        --admin-token "$TROUPE_ADMIN_TOKEN"`),
     )
     .action(async (node: string, flags: DrainFlags) => {
       const target = adminTarget(flags)

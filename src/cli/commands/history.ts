@@ -1,6 +1,7 @@
 /** `history`: entries of one actor's journal, oldest first. */
 import type { Command } from 'commander'
-import { actorArgument, example, flag, talking, TALKING_HELP, whole, type TalkFlags } from '../flags.ts'
+import { actorArgument, flag, talking, TALKING_HELP, whole, type TalkFlags } from '../flags.ts'
+import { example } from '../help.ts'
 import { actorPath, actorTarget, getJson } from '../node-api.ts'
 import { table } from '../table.ts'
 import type { Terminal } from '../terminal.ts'

@@ -1,7 +1,8 @@
 /** `inspect`: what a node knows about one actor. */
 import type { Command } from 'commander'
 import type { Inspected } from '../../admin/parts.ts'
-import { actorArgument, example, flag, talking, type TalkFlags } from '../flags.ts'
+import { actorArgument, flag, talking, type TalkFlags } from '../flags.ts'
+import { example } from '../help.ts'
 import { actorPath, adminTarget, getJson } from '../node-api.ts'
 import { table } from '../table.ts'
 import type { Terminal } from '../terminal.ts'
@@ -18,7 +19,8 @@ export function inspectCommand(program: Command, terminal: Terminal): void {
       example(`
         troupe inspect user/alice
         troupe inspect user/alice --json
-        troupe inspect user/alice --url http://10.0.0.7:7200 --token "$TROUPE_ADMIN_TOKEN"`),
+        troupe inspect user/alice --url http://10.0.0.7:7200 \\
+        --admin-token "$TROUPE_ADMIN_TOKEN"`),
     )
     .action(async (actor: string, flags: TalkFlags & { readonly json?: true }) => {
       const id = actorArgument(actor)

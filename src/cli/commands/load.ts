@@ -2,7 +2,8 @@
 import type { Command } from 'commander'
 import { systemClock, systemRandom } from '../../base/system.ts'
 import { CliError, failed, lineOf, misused } from '../failure.ts'
-import { common, duration, example, flag, whole } from '../flags.ts'
+import { common, duration, flag, whole } from '../flags.ts'
+import { example } from '../help.ts'
 import { Load, type LoadPlan, type LoadReport } from '../load/run.ts'
 import { table } from '../table.ts'
 import type { Terminal } from '../terminal.ts'
@@ -45,7 +46,8 @@ instant an event was due, so that a stall shows. Prints progress, then throughpu
         troupe load note.added
         troupe load note.added --connections 1000 --rate 20000 --duration 30s
         troupe load note.added --payload 1000 --json > report.json
-        troupe load moved --data '{"x":1,"y":2}' --url wss://app.example --token "$TOKEN"`),
+        troupe load moved --data '{"x":1,"y":2}' \\
+        --url wss://app.example --token "$TOKEN"`),
     )
     .action(async (type: string, flags: LoadFlags) => {
       const load = new Load(plan(type, flags), systemClock, systemRandom, {

@@ -1,6 +1,7 @@
 /** `locate`: which node owns an actor. */
 import type { Command } from 'commander'
-import { actorArgument, example, flag, talking, type TalkFlags } from '../flags.ts'
+import { actorArgument, flag, talking, type TalkFlags } from '../flags.ts'
+import { example } from '../help.ts'
 import { adminTarget, getJson } from '../node-api.ts'
 import type { Terminal } from '../terminal.ts'
 

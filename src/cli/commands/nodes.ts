@@ -3,7 +3,8 @@ import type { Command } from 'commander'
 import type { ShownNode } from '../../admin/parts.ts'
 import { systemClock } from '../../base/system.ts'
 import { lineOf } from '../failure.ts'
-import { duration, example, flag, talking, type TalkFlags } from '../flags.ts'
+import { duration, flag, talking, type TalkFlags } from '../flags.ts'
+import { example } from '../help.ts'
 import { adminTarget, getJson, type Target } from '../node-api.ts'
 import { onSignals } from '../signals.ts'
 import { table } from '../table.ts'
@@ -37,7 +38,8 @@ last 5 s). A dash: the node did not answer. Dead nodes and those that left are s
       example(`
         troupe nodes
         troupe nodes --watch
-        troupe nodes --url http://10.0.0.7:7200 --admin-token "$TROUPE_ADMIN_TOKEN" --json`),
+        troupe nodes --url http://10.0.0.7:7200 \\
+        --admin-token "$TROUPE_ADMIN_TOKEN" --json`),
     )
     .action(async (flags: NodesFlags) => {
       const target = adminTarget(flags)

@@ -1,6 +1,7 @@
 /** `query`: one question to one actor. */
 import type { Command } from 'commander'
-import { actorArgument, example, flag, jsonArgument, talking, TALKING_HELP, type TalkFlags } from '../flags.ts'
+import { actorArgument, flag, jsonArgument, talking, TALKING_HELP, type TalkFlags } from '../flags.ts'
+import { example } from '../help.ts'
 import { actorPath, actorTarget, getJson } from '../node-api.ts'
 import type { Terminal } from '../terminal.ts'
 

@@ -1,6 +1,7 @@
 /** `remove`: an operator's word that a node will not come back. */
 import type { Command } from 'commander'
-import { example, talking, type TalkFlags } from '../flags.ts'
+import { talking, type TalkFlags } from '../flags.ts'
+import { example } from '../help.ts'
 import { adminTarget, postJson } from '../node-api.ts'
 import type { Terminal } from '../terminal.ts'
 

@@ -1,6 +1,7 @@
 /** `send`: one event to one actor. */
 import type { Command } from 'commander'
-import { actorArgument, example, flag, jsonArgument, talking, TALKING_HELP, type TalkFlags } from '../flags.ts'
+import { actorArgument, flag, jsonArgument, talking, TALKING_HELP, type TalkFlags } from '../flags.ts'
+import { example } from '../help.ts'
 import { actorPath, actorTarget, postJson } from '../node-api.ts'
 import type { Terminal } from '../terminal.ts'
 
@@ -22,7 +23,8 @@ export function sendCommand(program: Command, terminal: Terminal): void {
         troupe send user/alice note.added '{"text":"hi"}'
         troupe send user/alice note.added '{"text":"hi"}' --token dev:alice
         troupe send user/alice note.added - --key import-7 < note.json
-        troupe send user/alice note.added '{"text":"hi"}' --url https://notes.example --token "$TOKEN" --json`)}${TALKING_HELP}`,
+        troupe send user/alice note.added '{"text":"hi"}' \\
+        --url https://notes.example --token "$TOKEN" --json`)}${TALKING_HELP}`,
     )
     .action(
       async (actor: string, type: string, data: string | undefined, flags: TalkFlags & { readonly key?: string; readonly json?: true }) => {

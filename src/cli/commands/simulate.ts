@@ -6,7 +6,8 @@ import type { Options } from '../../options.ts'
 import { EXIT_CODES } from '../../testing/verdict.ts'
 import { appPath } from '../app-module.ts'
 import { ended, misused } from '../failure.ts'
-import { common, example, flag, optionPair, whole } from '../flags.ts'
+import { common, flag, optionPair, whole } from '../flags.ts'
+import { example } from '../help.ts'
 import { OPTION_HELP } from '../serve-flags.ts'
 import { commandOf, failureLines, neverDone, summaryLines, Sums, type ReportAsked } from '../simulate/report.ts'
 import { runSeeds } from '../simulate/pool.ts'
@@ -72,7 +73,7 @@ was not given back; ${SIMULATE_USAGE} it was asked wrongly, or app or scenario d
     .addHelpText(
       'after',
       `${example(`
-        troupe simulate                                             a built-in app: does this installation work?
+        troupe simulate          a built-in app: does this installation work?
         troupe simulate app.ts --scenario test/scenario.ts
         troupe simulate app.ts --seeds 1000 --from 1 --minutes 5 --workers 4
         troupe simulate app.ts --seed 4711                          one seed again`)}

@@ -6,7 +6,8 @@ import { appPath, loadApp } from '../app-module.ts'
 import { failed, lineOf, misused } from '../failure.ts'
 import { tellStanding } from '../cluster/standing.ts'
 import { startWorkers } from '../cluster/workers.ts'
-import { example, flag, labelPair, whole } from '../flags.ts'
+import { flag, labelPair, whole } from '../flags.ts'
+import { example, prose } from '../help.ts'
 import { logFor } from '../pretty-log.ts'
 import { checkAddress, OPTION_HELP, secretFrom, serveConfig, serving, type ServeFlags } from '../serve-flags.ts'
 import { onRestart, onSignals } from '../signals.ts'
@@ -66,11 +67,13 @@ moved, exit 0. A second signal stops at once; what was acknowledged is kept even
       'after',
       `${example(`
         troupe start app.ts --listen 0.0.0.0:7000 --store sqlite:/var/lib/troupe
-        troupe start app.ts --tls-cert chain.pem --tls-key key.pem --listen 0.0.0.0:443
+        troupe start app.ts --listen 0.0.0.0:443 --tls-cert chain.pem \\
+        --tls-key key.pem
         TROUPE_ADMIN_TOKEN=… troupe start app.ts --admin-listen 0.0.0.0:7200
-        troupe start app.ts --node b --rpc-listen 10.0.0.8:7100 --join 10.0.0.7:7100 --secret-file /etc/troupe/secret
+        troupe start app.ts --node b --rpc-listen 10.0.0.8:7100 \\
+        --join 10.0.0.7:7100 --secret-file /etc/troupe/secret
         troupe start app.ts --workers 4
-        troupe start app.ts --config /etc/troupe.json          {"listen": "0.0.0.0:7000", "option": {"idleMs": 30000}}`)}${OPTION_HELP}`,
+        troupe start app.ts --config /etc/troupe.json`)}\n${prose(`A config file: {"listen": "0.0.0.0:7000", "option": {"idleMs": 30000}}`)}\n${OPTION_HELP}`,
     )
     .action((app: string, flags: StartFlags) => start(app, flags, args, terminal))
 }

@@ -5,7 +5,8 @@ import { CopyError, copyStore, COPIED_META } from '../../store/copy.ts'
 import { StoreError, type Store } from '../../store/store.ts'
 import { walkChain } from '../../actors/chain.ts'
 import { CliError, failed } from '../failure.ts'
-import { common, example, flag } from '../flags.ts'
+import { common, flag } from '../flags.ts'
+import { example } from '../help.ts'
 import { openOrMake, openThere } from '../store-place.ts'
 import type { Terminal } from '../terminal.ts'
 
@@ -41,7 +42,8 @@ where it stopped. Nothing is changed in the source. A password is better given b
     .addHelpText(
       'after',
       example(`
-        troupe store copy sqlite:/var/lib/troupe mongodb://db1,db2,db3/troupe?replicaSet=rs0
+        troupe store copy sqlite:/var/lib/troupe \\
+        mongodb://db1,db2,db3/troupe?replicaSet=rs0
         troupe store copy "$MONGODB_URL" sqlite:/var/backup/troupe
         troupe store copy --check sqlite:/var/lib/troupe "$MONGODB_URL"`),
     )

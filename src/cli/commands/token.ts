@@ -4,7 +4,8 @@ import { SignJWT } from 'jose'
 import { parseActorId } from '../../actors/actor-id.ts'
 import { systemClock } from '../../base/system.ts'
 import { misused } from '../failure.ts'
-import { common, duration, example, flag, jsonArgument } from '../flags.ts'
+import { common, duration, flag, jsonArgument } from '../flags.ts'
+import { example } from '../help.ts'
 import { secretFrom } from '../serve-flags.ts'
 import type { Terminal } from '../terminal.ts'
 
@@ -41,8 +42,10 @@ there the token dev:NAME is user NAME.`,
       'after',
       example(`
         TROUPE_SECRET=… troupe token alice
-        troupe token alice --secret-file secret.txt --expires-in 7d --claims '{"admin":true}'
-        troupe send user/alice note.added '{"text":"hi"}' --token "$(troupe token alice --secret-file secret.txt)"`),
+        troupe token alice --secret-file secret.txt --expires-in 7d \\
+        --claims '{"admin":true}'
+        troupe send user/alice note.added '{"text":"hi"}' \\
+        --token "$(troupe token alice --secret-file secret.txt)"`),
     )
     .action(async (sub: string, flags: TokenFlags) => {
       const secret = flags.secretFile === undefined ? flags.secret : secretFrom('--secret-file', flags.secretFile)
