@@ -40,7 +40,8 @@ export function pem(what: string, given: string): string {
  */
 export async function listen(server: Listener, at: Address, what: string, option: string, shared = false): Promise<string> {
   await new Promise<void>((resolve, reject) => {
-    const failed = (error: NodeJS.ErrnoException): void => reject(new StartError(bindFailure(error, at, what, option)))
+    const failed = (error: NodeJS.ErrnoException): void =>
+      reject(new StartError(bindFailure(error, at, what, option), error, { inUse: error.code === 'EADDRINUSE', option }))
     server.once('error', failed)
     server.listen(
       { port: at.port, ...(at.host === '' ? {} : { host: at.host }), backlog: 4096, ...(shared && { reusePort: true }) },

@@ -4,7 +4,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { kernel, nodeVersion, openFiles } from '../../src/cli/doctor/machine.ts'
 import { storeChecks } from '../../src/cli/doctor/store.ts'
 import { tlsChecks } from '../../src/cli/doctor/tls.ts'
-import { cleanUp, folder, troupe } from './troupe.ts'
+import { ANY_PORTS, cleanUp, folder, troupe } from './troupe.ts'
 
 afterAll(cleanUp)
 
@@ -91,7 +91,7 @@ describe('TLS', () => {
 
 describe('the command', () => {
   test('--json gives every finding; exit 1 when one fails', async () => {
-    const args = ['doctor', '--json', '--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0']
+    const args = ['doctor', '--json', ...ANY_PORTS]
     const good = await troupe(args, { cwd: folder({}) })
     const { ok, findings } = JSON.parse(good.out) as { ok: boolean; findings: { check: string; status: string; advice?: string }[] }
     expect([good.code, ok]).toEqual([0, true])
@@ -100,6 +100,7 @@ describe('the command', () => {
         'node',
         'open files',
         'client port',
+        'rpc port',
         'admin port',
         'store directory',
         'disk space',
@@ -115,15 +116,23 @@ describe('the command', () => {
     expect(JSON.parse(bad.out)).toMatchObject({ ok: false })
   })
 
-  test('a port in use is told, with what to do', async () => {
+  const PORTS = ['client', 'rpc', 'admin'].map((what) => [what, what === 'client' ? '--listen' : `--${what}-listen`] as const)
+
+  test.each(PORTS)('a %s port in use is told, with what to do', async (what, option) => {
     const other = createServer()
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
     const { port } = other.address() as AddressInfo
     try {
-      const { out } = await troupe(['doctor', '--listen', `127.0.0.1:${port}`, '--admin-listen', 'none'], { cwd: folder({}) })
-      expect(out).toMatch(new RegExp(`^warn  client port +127\\.0\\.0\\.1:${port} is not free\n {6}.*--listen`, 'm'))
+      const { out } = await troupe(['doctor', ...ANY_PORTS, option, `127.0.0.1:${port}`], { cwd: folder({}) })
+      expect(out).toMatch(new RegExp(`^warn  ${what} port +127\\.0\\.0\\.1:${port} is not free\n {6}.*in use.*${option}`, 'm'))
     } finally {
       other.close()
     }
+  })
+
+  test.each(PORTS)('a %s address of another machine fails', async (what, option) => {
+    const { code, out } = await troupe(['doctor', ...ANY_PORTS, option, '192.0.2.1:0'], { cwd: folder({}) })
+    expect(out).toMatch(new RegExp(`^fail  ${what} port +192\\.0\\.2\\.1:0 cannot be listened on\n {6}.*no such address.*${option}`, 'm'))
+    expect(code).toBe(1)
   })
 })

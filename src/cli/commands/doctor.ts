@@ -16,6 +16,7 @@ import type { Terminal } from '../terminal.ts'
 
 interface DoctorFlags {
   readonly listen: string
+  readonly rpcListen: string
   readonly adminListen: string
   readonly store: string
   readonly tlsCert?: string
@@ -28,6 +29,7 @@ const CLOCK_MS = 200
 export function doctorCommand(program: Command, terminal: Terminal): void {
   common(program.command('doctor'))
     .addOption(flag('--listen <host:port>', 'client port to try').default('127.0.0.1:7000'))
+    .addOption(flag('--rpc-listen <host:port>', 'rpc port to try; none = not').default('127.0.0.1:7100'))
     .addOption(flag('--admin-listen <host:port>', 'admin port to try; none = not').default('127.0.0.1:7200'))
     .addOption(flag('--store <where>', 'store to look at').default('sqlite:.troupe'))
     .addOption(flag('--tls-cert <file>', 'certificate to look at'))
@@ -53,13 +55,14 @@ export function doctorCommand(program: Command, terminal: Terminal): void {
 }
 
 async function examine(flags: DoctorFlags): Promise<Finding[]> {
-  const { listen, adminListen, store, tlsCert, tlsKey } = flags
+  const { listen, rpcListen, adminListen, store, tlsCert, tlsKey } = flags
   return [
     nodeVersion(process.versions.node),
     openFiles(readText('/proc/self/limits') ?? ''),
     memory(readText),
     ...kernel(readText),
     await portFree('client', listen, '--listen'),
+    ...(rpcListen === 'none' ? [] : [await portFree('rpc', rpcListen, '--rpc-listen')]),
     ...(adminListen === 'none' ? [] : [await portFree('admin', adminListen, '--admin-listen')]),
     ...(isMongodb(store) ? await mongodbFindings(store) : storeChecks(store)),
     await clocks(systemClock, CLOCK_MS),
