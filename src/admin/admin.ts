@@ -30,7 +30,8 @@ export function createAdmin(parts: AdminParts): Admin {
   http.onError((error, c) => answerFailure(c, fail('internal', error.message)))
   http.notFound((c) => answerFailure(c, fail('not_found', `the admin port has no ${c.req.method} ${c.req.path}`)))
 
-  http.get('/livez', (c) => c.json({ ok: true }))
+  // Which port this is: who has the admin's token asks before showing it.
+  http.get('/livez', (c) => c.json({ ok: true, port: 'admin' }))
   http.get('/readyz', async (c) => {
     const phase = parts.phase()
     const { ok, summary } = await parts.store.health()

@@ -43,7 +43,7 @@ export function talking(command: Command): Command {
 export const TALKING_HELP: string = `\n${prose(`
 Who is asking: without --url and --token the request goes to the admin port of a node on this machine and runs as the operator
 (service:admin) on any actor. With --token it goes to the client port as that user, and the app decides what is allowed;
-under 'troupe dev' the token dev:NAME is user NAME. --url may be either port.`)}`
+under 'troupe dev' the token dev:NAME is user NAME. --url may be either port; the admin token is shown to an admin port only.`)}`
 
 /** ms of `250ms`, `10s`, `5m`, `2h`, `7d`; a bare number is seconds. */
 export function duration(text: string): number {

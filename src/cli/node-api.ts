@@ -15,16 +15,35 @@ export interface Target {
 }
 
 /** Where to ask about an actor (see TALKING_HELP). */
-export function actorTarget(flags: TalkFlags, actor: ActorId): Target {
-  const { url, token, timeout } = flags
+export async function actorTarget(flags: TalkFlags, actor: ActorId): Promise<Target> {
+  const { url, token } = flags
   if (url === undefined && token === undefined) return adminTarget(flags)
-  if (token === undefined && flags.adminToken !== undefined) return adminTarget(flags)
-  return { base: baseOf(url ?? CLIENT_URL), headers: bearer(token ?? ownToken(actor)), timeoutMs: timeout }
+  const target = targetOf(flags, CLIENT_URL, token ?? ownToken(actor))
+  // The operator may have the admin token in the environment for good, and ask as a user all the same.
+  if (token === undefined && flags.adminToken !== undefined && (await isAdminPort(target)))
+    return targetOf(flags, CLIENT_URL, flags.adminToken)
+  return target
 }
 
 /** Where to ask what only the admin port knows. */
-export function adminTarget(flags: TalkFlags): Target {
-  return { base: baseOf(flags.url ?? ADMIN_URL), headers: bearer(flags.adminToken ?? flags.token), timeoutMs: flags.timeout }
+export async function adminTarget(flags: TalkFlags): Promise<Target> {
+  const target = targetOf(flags, ADMIN_URL, flags.adminToken ?? flags.token)
+  if (flags.adminToken !== undefined && !(await isAdminPort(target)))
+    throw failed(
+      `${target.base} is not the admin port of a node, so the admin token was not sent there; name the admin port with --url, as in ${ADMIN_URL}`,
+    )
+  return target
+}
+
+function targetOf({ url, timeout }: TalkFlags, otherwise: string, token: string | undefined): Target {
+  return { base: baseOf(url ?? otherwise), headers: bearer(token), timeoutMs: timeout }
+}
+
+/** Asked before the admin token goes anywhere, and without it: a client port is often another machine's, behind proxies that log what they see. */
+async function isAdminPort(target: Target): Promise<boolean> {
+  const response = await answerOf({ ...target, headers: {} }, `${target.base}/livez`, { redirect: 'manual' })
+  const said: unknown = response.ok ? await response.json().catch(() => null) : null
+  return (said as { port?: unknown } | null)?.port === 'admin'
 }
 
 export function actorPath({ type, key }: ActorId): string {
@@ -63,22 +82,24 @@ export async function postJson(target: Target, path: string, body: unknown): Pro
   return (await request(target, path, { method: 'POST', headers, body: JSON.stringify(body) })).json()
 }
 
-interface Asked extends Pick<RequestInit, 'method' | 'body' | 'signal'> {
+interface Asked extends Pick<RequestInit, 'method' | 'body' | 'signal' | 'redirect'> {
   readonly headers?: Readonly<Record<string, string>>
 }
 
 /** The answer, if it is a good one; else a CliError that says what to do. */
-export async function request(target: Target, path: string, { headers, ...init }: Asked): Promise<Response> {
-  const url = `${target.base}${path}`
-  let response: Response
+export async function request(target: Target, path: string, asked: Asked): Promise<Response> {
+  const response = await answerOf(target, `${target.base}${path}`, asked)
+  if (response.ok) return response
+  throw await refusal(target, response)
+}
+
+async function answerOf(target: Target, url: string, { headers, ...init }: Asked): Promise<Response> {
   try {
     const signal = init.signal ?? AbortSignal.timeout(target.timeoutMs)
-    response = await fetch(url, { ...init, signal, headers: { ...target.headers, ...headers } })
+    return await fetch(url, { ...init, signal, headers: { ...target.headers, ...headers } })
   } catch (error) {
     throw unreachable(target, error)
   }
-  if (response.ok) return response
-  throw await refusal(target, response)
 }
 
 function unreachable(target: Target, error: unknown): CliError {

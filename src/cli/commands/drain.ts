@@ -38,7 +38,7 @@ gone; without that (Ctrl-C, --wait over) it goes on by itself. Asks the admin po
         --admin-token "$TROUPE_ADMIN_TOKEN"`),
     )
     .action(async (node: string, flags: DrainFlags) => {
-      const target = adminTarget(flags)
+      const target = await adminTarget(flags)
       const path = `/v1/nodes/${encodeURIComponent(node)}`
       if (flags.plan) return show((await getJson(target, `${path}/plan`)) as DrainPlan, flags, terminal)
       const before = (await nodesOf(target)).nodes.find(({ id }) => id === node)

@@ -27,7 +27,7 @@ export function historyCommand(program: Command, terminal: Terminal): void {
     )
     .action(async (actor: string, flags: TalkFlags & { readonly from: number; readonly limit: number; readonly json?: true }) => {
       const id = actorArgument(actor)
-      const target = actorTarget(flags, id)
+      const target = await actorTarget(flags, id)
       let { from, limit } = flags
       let first = true
       let more = true

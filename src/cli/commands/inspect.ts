@@ -24,7 +24,7 @@ export function inspectCommand(program: Command, terminal: Terminal): void {
     )
     .action(async (actor: string, flags: TalkFlags & { readonly json?: true }) => {
       const id = actorArgument(actor)
-      const found = (await getJson(adminTarget(flags), actorPath(id))) as Inspected
+      const found = (await getJson(await adminTarget(flags), actorPath(id))) as Inspected
       if (flags.json) return terminal.out(JSON.stringify(found))
       const { state, timers, effects, ...plain } = found
       for (const line of table(Object.entries(plain).map(([name, value]) => [name, String(value)]))) terminal.out(line)

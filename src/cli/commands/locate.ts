@@ -13,7 +13,7 @@ export function locateCommand(program: Command, terminal: Terminal): void {
     .addHelpText('after', example('troupe locate user/alice'))
     .action(async (actor: string, flags: TalkFlags & { readonly json?: true }) => {
       const { type, key } = actorArgument(actor)
-      const found = (await getJson(adminTarget(flags), `/v1/locate?actor=${encodeURIComponent(`${type}/${key}`)}`)) as {
+      const found = (await getJson(await adminTarget(flags), `/v1/locate?actor=${encodeURIComponent(`${type}/${key}`)}`)) as {
         readonly owner: string
       }
       terminal.out(flags.json ? JSON.stringify(found) : found.owner)

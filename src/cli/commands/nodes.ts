@@ -42,9 +42,8 @@ last 5 s). A dash: the node did not answer. Dead nodes and those that left are s
         --admin-token "$TROUPE_ADMIN_TOKEN" --json`),
     )
     .action(async (flags: NodesFlags) => {
-      const target = adminTarget(flags)
-      if (flags.watch !== undefined) return watch(target, flags, terminal)
-      const answer = await nodesOf(target)
+      if (flags.watch !== undefined) return watch(flags, terminal)
+      const answer = await nodesOf(await adminTarget(flags))
       for (const line of flags.json ? [JSON.stringify(answer)] : nodesTable(answer)) terminal.out(line)
     })
 }
@@ -73,7 +72,10 @@ function figure(value: number | null): string {
 }
 
 /** A node that does not answer for a while is no reason to end it. */
-async function watch(target: Target, { json, watch: every }: NodesFlags, terminal: Terminal): Promise<void> {
+async function watch(flags: NodesFlags, terminal: Terminal): Promise<void> {
+  const { json, watch: every } = flags
+  let target: Target | null = null
+  const ask = async (): Promise<ShownNodes> => nodesOf((target ??= await adminTarget(flags)))
   let over = false
   let wake: () => void = () => undefined
   const end = (): void => {
@@ -83,7 +85,7 @@ async function watch(target: Target, { json, watch: every }: NodesFlags, termina
   const deaf = onSignals({ drain: end, stop: end })
   try {
     while (!over) {
-      const answer = await nodesOf(target).catch((error: unknown) => lineOf(error))
+      const answer = await ask().catch((error: unknown) => lineOf(error))
       if (typeof answer === 'string') terminal.err(`troupe: ${answer}`)
       else if (json) terminal.out(JSON.stringify(answer))
       else {

@@ -37,7 +37,7 @@ export function queryCommand(program: Command, terminal: Terminal): void {
         if (given !== undefined) search.set('args', JSON.stringify(given))
         if (flags.strict) search.set('strict', 'true')
         const path = `${actorPath(id)}/queries/${encodeURIComponent(name)}${search.size === 0 ? '' : `?${search}`}`
-        const answer = (await getJson(actorTarget(flags, id), path)) as { data: unknown }
+        const answer = (await getJson(await actorTarget(flags, id), path)) as { data: unknown }
         terminal.out(flags.json ? JSON.stringify(answer) : JSON.stringify(answer.data, null, process.stdout.isTTY ? 2 : 0))
       },
     )

@@ -14,7 +14,7 @@ verdict; a dead one is shown as left. A node that is alive is refused: drain it.
     )
     .addHelpText('after', example('troupe remove node-2'))
     .action(async (node: string, flags: TalkFlags) => {
-      await postJson(adminTarget(flags), `/v1/nodes/${encodeURIComponent(node)}/remove`, {})
+      await postJson(await adminTarget(flags), `/v1/nodes/${encodeURIComponent(node)}/remove`, {})
       terminal.out(`${node} is removed`)
     })
 }

@@ -30,7 +30,7 @@ export function sendCommand(program: Command, terminal: Terminal): void {
       async (actor: string, type: string, data: string | undefined, flags: TalkFlags & { readonly key?: string; readonly json?: true }) => {
         const id = actorArgument(actor)
         const body = { type, data: jsonArgument(data, 'data'), ...(flags.key === undefined ? {} : { key: flags.key }) }
-        const answer = (await postJson(actorTarget(flags, id), `${actorPath(id)}/events`, body)) as {
+        const answer = (await postJson(await actorTarget(flags, id), `${actorPath(id)}/events`, body)) as {
           offset: number
           durable: boolean
           duplicate?: boolean

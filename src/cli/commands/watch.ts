@@ -39,7 +39,7 @@ of the change; a log prints offset, event and data. When the connection breaks i
       process.once('SIGINT', () => ended.abort())
       process.once('SIGTERM', () => ended.abort())
       const path = `${actorPath(id)}/topics/${encodeURIComponent(topic)}`
-      await new Watch(actorTarget(flags, id), path, flags, terminal, ended).run()
+      await new Watch(await actorTarget(flags, id), path, flags, terminal, ended).run()
     })
 }
 
