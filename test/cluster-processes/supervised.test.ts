@@ -1,4 +1,5 @@
 /** Nodes that another process keeps running: `troupe cluster`, and `troupe start --workers`. */
+import { createServer } from 'node:net'
 import { afterAll, expect, test } from 'vitest'
 import type { ShownNode } from '../../src/admin/parts.ts'
 import { cleanUp, Running, troupe } from '../cli/troupe.ts'
@@ -53,6 +54,27 @@ test('troupe cluster: tells each process’s id, is ready once; one that is kill
   expect(await running.exit).toBe(0)
   expect([count(running, /^ready$/), count(running, /^node-2 pid/), count(running, /^node-1 pid/)]).toEqual([1, 3, 2])
 }, 120_000)
+
+test('troupe cluster: a port in use is told with the flag of cluster that chooses it', async () => {
+  const port = await freePort([10, 100, 110, 200, 210])
+  const other = createServer()
+  await new Promise<void>((resolve) => other.listen(port + 110, '127.0.0.1', resolve))
+  try {
+    const { code, err } = await troupe(['cluster', 'app.ts', '--nodes', '2', '--port', String(port)], { cwd: place() })
+    const told = err.split('\n').filter((line) => line.includes('in use'))
+    // What the node said, and what the command ends with.
+    expect(told).toHaveLength(2)
+    for (const line of told) {
+      expect(line).toMatch(
+        new RegExp(`127\\.0\\.0\\.1:${port + 110} \\(rpc\\): the port is in use.* choose another with --port, from which`),
+      )
+      expect(line).not.toMatch(/--(rpc-|admin-)?listen|port 0/)
+    }
+    expect(code).toBe(1)
+  } finally {
+    other.close()
+  }
+}, 60_000)
 
 test('start --workers: one client port for all; one that is killed comes back; SIGTERM drains all', async () => {
   const port = await freePort([100, 110, 200, 210])

@@ -27,6 +27,7 @@ interface ClusterFlags {
 
 const MAIN = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../main.js', import.meta.url))
 const NODES_MAX = 9
+const PORTS_BY = "--port, from which the ports of all nodes are counted ('troupe cluster --help')"
 /** Instead of the default, which spares the nodes that are left a rush of clients: at a desk there are few, and somebody waits for Ctrl-C. */
 const WATCHED_SPREAD_MS = 500
 const COLOURS = ['cyan', 'magenta', 'yellow', 'green', 'blue', 'red', 'cyanBright', 'magentaBright', 'yellowBright'] as const
@@ -121,7 +122,7 @@ export function clusterSpecs(app: string, flags: Omit<ClusterFlags, 'logLevel'> 
   return indexes.map((i) => {
     const name = `node-${i + 1}`
     const addresses = ['--listen', at(0, i), '--rpc-listen', at(100, i), '--admin-listen', at(200, i), '--join', join]
-    const rest = ['--cluster', flags.cluster, '--log-level', flags.logLevel, '--insecure']
+    const rest = ['--cluster', flags.cluster, '--log-level', flags.logLevel, '--insecure', '--ports-by', PORTS_BY]
     // The store by the environment: its URL may hold a password.
     return { name, args: ['start', app, '--node', name, ...addresses, ...rest, ...options], env: { TROUPE_STORE: flags.store } }
   })

@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import type { Role } from '../../cluster/member.ts'
 import type { NodeConfig, RunningNode } from '../../node.ts'
+import { StartError } from '../../node/start-error.ts'
 import { appPath, loadApp } from '../app-module.ts'
 import { failed, lineOf, misused } from '../failure.ts'
 import { tellStanding } from '../cluster/standing.ts'
@@ -28,6 +29,7 @@ interface StartFlags extends ServeFlags {
   readonly label?: Readonly<Record<string, string>>
   readonly workers: number
   readonly sharedListen?: true
+  readonly portsBy?: string
 }
 
 export function startCommand(program: Command, terminal: Terminal, args: readonly string[]): void {
@@ -57,6 +59,7 @@ export function startCommand(program: Command, terminal: Terminal, args: readonl
         .default(1),
     )
     .addOption(flag('--shared-listen', 'the client port is shared with other processes').hideHelp())
+    .addOption(flag('--ports-by <option>', 'the flag of another command that chose the ports, for messages').hideHelp())
     .summary('run an app in production')
     .description(
       `Runs one production node. The app must say who may connect (authenticate). Logs JSON lines on standard error, readable ones on a terminal.
@@ -117,7 +120,11 @@ async function start(given: string, flags: StartFlags, args: readonly string[], 
   const { startNode } = await import('../../node.ts')
   // Nothing was opened yet that would have to be drained.
   if (drains > 0) return deaf()
-  node = await startNode({ ...config, app, appDir: dir, mode: 'start', devTokens: flags.insecure === true, log })
+  try {
+    node = await startNode({ ...config, app, appDir: dir, mode: 'start', devTokens: flags.insecure === true, log })
+  } catch (error) {
+    throw withFlag(error, flags.portsBy)
+  }
   process.on('uncaughtException', (error) => {
     // State is in the store and in no other place: the node stops rather than go on with a broken one.
     log.error(
@@ -131,6 +138,13 @@ async function start(given: string, flags: StartFlags, args: readonly string[], 
   else announce(node, terminal)
   await node.closed
   deaf()
+}
+
+/** A port that is not to be had, with the flag that its user can change. */
+function withFlag(error: unknown, portsBy: string | undefined): unknown {
+  if (!(error instanceof StartError) || error.unbound === null || portsBy === undefined) return error
+  const { option } = error.unbound
+  return new StartError(error.message.replace(new RegExp(`${option}( \\(port 0 = any\\))?`), portsBy), error)
 }
 
 function announce({ clientUrl, rpcAddress, adminUrl }: RunningNode, terminal: Terminal): void {
