@@ -16,9 +16,11 @@ if (problem === null) {
       process.exit(CRASHED)
     })
   const { run } = await import('./program.ts')
-  const { terminal } = await import('./terminal.ts')
+  const { terminal, written } = await import('./terminal.ts')
+  const code = await run(process.argv.slice(2), terminal)
+  await written()
   // An app, or a connection kept alive, may leave something open that would keep the process: it ends here all the same.
-  process.exit(await run(process.argv.slice(2), terminal))
+  process.exit(code)
 } else {
   process.stderr.write(`troupe: ${problem}\n`)
   process.exitCode = CRASHED

@@ -8,11 +8,32 @@ export interface Terminal {
   readonly interactive: boolean
 }
 
-// A reader that has seen enough (`troupe watch … | head -1`) closes the pipe: that ends the command, it is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0)
-  throw error
-})
+/** As a shell tells of a tool that SIGPIPE ended: 128 and its number. Not 0: what was still to be said, a failure perhaps, was not heard. */
+const SIGPIPE_CODE = 141
+
+let unheard: 'ends' | 'goes on' = 'ends'
+
+for (const [name, stream] of [
+  ['output', process.stdout],
+  ['error', process.stderr],
+] as const)
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (unheard === 'goes on') return
+    // A reader that has seen enough (`troupe history … | head -1`) closes the pipe.
+    if (error.code === 'EPIPE') process.exit(SIGPIPE_CODE)
+    process.stderr.write(`troupe: cannot write to standard ${name}: ${error.message}\n`)
+    process.exit(process.argv[2] === 'simulate' ? 64 : 1)
+  })
+
+/** For a command whose work is not what it prints: a node goes on, also when nobody reads its lines any more. */
+export function goOnUnheard(): void {
+  unheard = 'goes on'
+}
+
+/** All that was printed is written, or failed to be, and then the process has ended. */
+export async function written(): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) await new Promise<void>((done) => stream.write('', () => done()))
+}
 
 let shown = false
 

@@ -134,6 +134,11 @@ export class Running {
     return this.#lines.err
   }
 
+  /** Nobody reads its standard output any more. */
+  deafen(): void {
+    this.#child.stdout?.destroy()
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal)
   }

@@ -13,7 +13,7 @@ import { common, duration, flag, optionPair, whole } from '../flags.ts'
 import { example } from '../help.ts'
 import { OPTION_HELP } from '../serve-flags.ts'
 import { onRestart, onSignals } from '../signals.ts'
-import type { Terminal } from '../terminal.ts'
+import { goOnUnheard, type Terminal } from '../terminal.ts'
 
 interface ClusterFlags {
   readonly nodes: number
@@ -73,6 +73,7 @@ moved within 0.5 s (drainSpreadMs=500): at a desk somebody waits, and there are 
 }
 
 async function cluster(app: string, flags: ClusterFlags, terminal: Terminal): Promise<void> {
+  goOnUnheard()
   if (flags.store === 'memory:')
     throw misused('--store: the nodes of a cluster share their store; memory: cannot be shared, use sqlite:DIR')
   const path = appPath(app)

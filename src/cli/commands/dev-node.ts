@@ -9,13 +9,14 @@ import { loadApp } from '../app-module.ts'
 import type { FromDevNode, ToDevNode } from '../dev-channel.ts'
 import { lineOf, misused } from '../failure.ts'
 import { logFor } from '../pretty-log.ts'
-import type { Terminal } from '../terminal.ts'
+import { goOnUnheard, type Terminal } from '../terminal.ts'
 
 export function devNodeCommand(program: Command, terminal: Terminal): void {
   program.command('dev-node', { hidden: true }).action(() => devNode(terminal))
 }
 
 async function devNode(terminal: Terminal): Promise<void> {
+  goOnUnheard()
   if (process.send === undefined) throw misused("'dev-node' is a part of 'troupe dev'")
   // A terminal sends Ctrl-C to parent and child alike: the parent decides.
   process.on('SIGINT', () => undefined)

@@ -19,7 +19,7 @@ import { example } from '../help.ts'
 import { checkAddress, OPTION_HELP, serveConfig, serving, type ServeConfig, type ServeFlags } from '../serve-flags.ts'
 import { onSignals } from '../signals.ts'
 import { watchSources } from '../source-watch.ts'
-import type { Terminal } from '../terminal.ts'
+import { goOnUnheard, type Terminal } from '../terminal.ts'
 
 const MAIN = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../main.js', import.meta.url))
 
@@ -41,6 +41,7 @@ Prints a line for each port, then 'ready'.`,
         troupe dev app.ts --option idleMs=5000`)}${OPTION_HELP}`,
     )
     .action(async (app: string, flags: ServeFlags & { readonly rpcListen: string; readonly verbose?: true }) => {
+      goOnUnheard()
       const { rpcListen } = flags
       if (rpcListen !== 'none') checkAddress('--rpc-listen', rpcListen)
       const given: ServeConfig = { ...serveConfig(flags), rpcListen: rpcListen === 'none' ? null : rpcListen }

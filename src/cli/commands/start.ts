@@ -12,7 +12,7 @@ import { example, prose } from '../help.ts'
 import { logFor } from '../pretty-log.ts'
 import { checkAddress, OPTION_HELP, secretFrom, serveConfig, serving, type ServeFlags } from '../serve-flags.ts'
 import { onRestart, onSignals } from '../signals.ts'
-import type { Terminal } from '../terminal.ts'
+import { goOnUnheard, type Terminal } from '../terminal.ts'
 
 interface StartFlags extends ServeFlags {
   readonly insecure?: true
@@ -82,6 +82,7 @@ moved, exit 0. A second signal stops at once; what was acknowledged is kept even
 }
 
 async function start(given: string, flags: StartFlags, args: readonly string[], terminal: Terminal): Promise<void> {
+  goOnUnheard()
   if (flags.workers > 1) return startWorkers(flags, args, terminal)
   const config = { ...serveConfig(flags), ...clusterConfig(flags) }
   const log = logFor(terminal, flags.node, flags.logLevel, terminal.interactive)
