@@ -7,12 +7,13 @@ import type { Activation } from './activation.ts'
 import type { QueryCall, QueryOutcome, TopicCall, TopicOutcome, TopicState } from './calls.ts'
 import type { Host } from './host.ts'
 import type { ReadRequest } from './requests.ts'
+import { unknownName } from './unknown-name.ts'
 
 export function answerQuery(host: Host, activation: Activation, request: ReadRequest<QueryCall, QueryOutcome>): void {
   const { call } = request
   const query = activation.definition.queries.get(call.name)
   if (query === undefined) {
-    request.answer(fail('unknown_query', `'${activation.definition.type}' has no query '${call.name}'`))
+    request.answer(fail('unknown_query', unknownName(activation.definition.type, 'query', call.name, activation.definition.queries)))
     return
   }
   prove(host, activation, call.strict === true, call.atLeast ?? 0, request, () => {
@@ -39,7 +40,7 @@ export function answerTopic(
   const { call } = request
   const topic = activation.definition.topics.get(call.topic)
   if (topic === undefined) {
-    request.answer(fail('unknown_topic', `'${activation.definition.type}' has no topic '${call.topic}'`))
+    request.answer(fail('unknown_topic', unknownName(activation.definition.type, 'topic', call.topic, activation.definition.topics)))
     return
   }
   prove(host, activation, false, call.atLeast ?? 0, request, () => {

@@ -14,6 +14,7 @@ import { asRecorded, dataOf } from './recorded.ts'
 import { SendRequest, type Task } from './requests.ts'
 import { dropTimer, setTimer } from './timers.ts'
 import { contentOf, type Asks } from './turn.ts'
+import { unknownName } from './unknown-name.ts'
 import { validate } from './validate.ts'
 
 /** A timer of the actor itself. */
@@ -60,7 +61,7 @@ export function takeEvent(activation: Activation, host: Host, from: SendRequest 
   if (event === undefined) {
     refuse(activation, host, taken, {
       code: 'unknown_event',
-      message: `'${activation.definition.type}' has no event '${taken.type}'`,
+      message: unknownName(activation.definition.type, 'event', taken.type, activation.definition.events),
       reason: '',
     })
     return

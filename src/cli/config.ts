@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Command, Option } from 'commander'
+import { editDistance } from '../base/nearest.ts'
 import { lineOf, misused } from './failure.ts'
 
 const CONFIG_FILE = 'troupe.config.json'
@@ -70,16 +71,4 @@ function suggestion(key: string, known: ReadonlyMap<string, unknown>): string {
     .map((name) => ({ name, distance: editDistance(plain(name), plain(key)) }))
     .toSorted((a, b) => a.distance - b.distance)[0]
   return near === undefined || near.distance > 2 ? '' : `; did you mean '${near.name}'?`
-}
-
-/** V. I. Levenshtein, "Binary codes capable of correcting deletions, insertions, and reversals", 1966. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++)
-      next.push(Math.min((row[j] as number) + 1, (next[j - 1] as number) + 1, (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1)))
-    row = next
-  }
-  return row[b.length] as number
 }

@@ -101,9 +101,9 @@ describe('a running node', () => {
   test('failures come out as code, reason and message, with 1', async () => {
     const cases: readonly (readonly [Promise<Ran>, RegExp])[] = [
       [client('send', 'user/alice', 'note.added', '{"text":"bad"}'), /^troupe: refused \(full\): no more notes\n$/],
-      [client('send', 'user/alice', 'nope', '{}'), /^troupe: unknown_event: /],
-      [client('query', 'user/alice', 'nope'), /^troupe: unknown_query: /],
-      [client('watch', 'user/alice', 'nope'), /^troupe: unknown_topic: /],
+      [client('send', 'user/alice', 'nope', '{}'), /^troupe: unknown_event: 'user' has no event 'nope'; it has 'note\.added'/],
+      [client('query', 'user/alice', 'nope'), /^troupe: unknown_query: 'user' has no query 'nope'; it has 'count'/],
+      [client('watch', 'user/alice', 'nope'), /^troupe: unknown_topic: 'user' has no topic 'nope'; it has 'feed', 'changed', 'summary'/],
       [client('send', 'user/alice', 'note.added', '{"text":"x"}', '--token', 'dev:bob'), /^troupe: denied: .*as the operator/],
       [client('send', 'user/alice', 'note.added', '{"text":"x"}', '--token', 'nonsense'), /^troupe: unauthenticated: .*--token/],
       [admin('inspect', 'user/nobody'), /^troupe: not_found: user\/nobody has no journal/],
