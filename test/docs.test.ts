@@ -1,7 +1,9 @@
 /** The docs are held equal to the tables in the code. */
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { run } from '../src/cli/program.ts'
 import { ERRORS } from '../src/errors.ts'
 import { OPTIONS } from '../src/options.ts'
 
@@ -26,4 +28,29 @@ describe('docs', () => {
     )
     expect(rows('docs/options.md')).toEqual(expected)
   })
+
+  it('the scenario of docs/testing.md runs as it is printed, beside the app that it is for', async () => {
+    const text = readFileSync(join(ROOT, 'docs/testing.md'), 'utf8')
+    const [, scenario = ''] = /```ts\n(\/\/ scenario\.ts, beside examples\/notes\/app\.ts\n[^]*?)```/.exec(text) ?? []
+    const [, about = ''] = /\n {4}(a scenario: .*)\n/.exec(text) ?? []
+    const folder = mkdtempSync(join(tmpdir(), 'troupe-docs-'))
+    try {
+      writeFileSync(join(folder, 'scenario.ts'), scenario)
+      writeFileSync(join(folder, 'app.ts'), `export { default } from ${JSON.stringify(join(ROOT, 'examples/notes/app.ts'))}`)
+      vi.stubEnv('NOTES_DIR', folder)
+      const lines: string[] = []
+      const said = (line: string): void => void lines.push(line)
+      const terminal = { out: said, err: said, status: () => undefined, interactive: false }
+      const code = await run(
+        ['simulate', join(folder, 'scenario.ts'), '--seeds', '2', '--from', '1', '--minutes', '0.5', '--workers', '1'],
+        terminal,
+      )
+      expect([code, lines[1]]).toEqual([0, about])
+      // Neither is refused all the time.
+      for (const operation of ['adds a note', 'reads the newest']) expect(lines.join('\n')).toMatch(new RegExp(`${operation} +ok \\d+\n`))
+    } finally {
+      vi.unstubAllEnvs()
+      rmSync(folder, { recursive: true })
+    }
+  }, 60_000)
 })
