@@ -251,7 +251,9 @@ describe('a rolling restart', () => {
     process.kill(watched.pids('a')[1] as number, 'SIGKILL')
     await watched.until(() => watched.saying(/^supervisor a was ended by SIGKILL/).length === 1 && watched.served('b') === 2)
     await clock.until(over(watched))
-    expect(watched.lines.at(-1)).toBe(`supervisor a did not come back: was ended by SIGKILL; ${STOPS}`)
+    expect(watched.lines.filter((line) => line.includes('stops here'))).toEqual([
+      `supervisor a did not come back: was ended by SIGKILL; ${STOPS}`,
+    ])
     expect(watched.pids('c')).toHaveLength(1)
   })
 
@@ -339,6 +341,67 @@ describe('a rolling restart', () => {
     void rollingRestart(nodes, { clock, ending: () => false, until, changed: () => look() }).then(() => (ended = true))
     await clock.until(() => ended)
     expect(told.at(-1)).toBe(last)
+  })
+
+  test('at once when one that was restarted falls while a later one drains; that one is followed until it is back', async () => {
+    const clock = new VirtualClock()
+    const told: string[] = []
+    const asked: string[] = []
+    const states = new Map(
+      ['a', 'b', 'c'].map((name) => [name, { phase: 'serving' as 'starting' | 'serving' | 'waiting', ended: 0, served: 1 }]),
+    )
+    const node = ([name, now]: readonly [
+      string,
+      { phase: 'starting' | 'serving' | 'waiting'; ended: number; served: number },
+    ]): Restarted => ({
+      name,
+      phase: () => now.phase,
+      served: () => now.served,
+      ended: () => now.ended,
+      end: (signal) => void asked.push(`${signal} ${name}`),
+      begin: () => undefined,
+      ask: () => undefined,
+      why: () => 'the new code is broken',
+      standing: () => ({ inService: true, placement: 'p', toHandOver: 0 }),
+      said: (line) => told.push(`${name} ${line}`),
+    })
+    const waiters = new Set<() => void>()
+    const until = async (wanted: () => boolean): Promise<void> => {
+      while (!wanted()) await new Promise<void>((resolve) => waiters.add(resolve))
+    }
+    const look = (): void => {
+      for (const wake of waiters) wake()
+      waiters.clear()
+    }
+    const ends = (name: string, phase: 'starting' | 'waiting'): void => {
+      const now = states.get(name)
+      if (now !== undefined) Object.assign(now, { phase, ended: now.ended + 1 })
+      look()
+    }
+    const serves = (name: string): void => {
+      const now = states.get(name)
+      if (now !== undefined) Object.assign(now, { phase: 'serving', served: now.served + 1 })
+      look()
+    }
+    let ended = false
+    void rollingRestart([...states].map(node), { clock, ending: () => false, until, changed: look }).then(() => (ended = true))
+    await clock.until(() => asked.includes('SIGTERM a'))
+    ends('a', 'starting')
+    serves('a')
+    await clock.until(() => asked.includes('SIGTERM b'))
+    ends('a', 'waiting')
+    await clock.run(0)
+    const fell = `a did not come back: the new code is broken; ${STOPS}`
+    expect([told.at(-1), ended]).toEqual([fell, false])
+    serves('a')
+    // The drain of the one that is on its way has an end all the same.
+    await clock.run(120_000)
+    expect(asked).toEqual(['SIGTERM a', 'SIGTERM b', 'SIGKILL b'])
+    ends('b', 'starting')
+    serves('b')
+    await clock.until(() => ended)
+    expect(asked).toHaveLength(3)
+    expect(told.filter((line) => line.includes('stops here'))).toEqual([fell])
   })
 
   test('stops at one whose start hangs, and ends that one', async () => {

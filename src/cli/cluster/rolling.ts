@@ -12,6 +12,7 @@
  *  3. Settled: all that serve route by one placement and hand nothing over any more. Else the next would be drained while its share of the
  *     last one's actors is still on its way. Who cannot say, or a busy cluster that never comes to rest, is not waited for without end.
  *  4. A node that does not come up again, or does not stay up, stops it: what keeps this one from serving would keep every other one too.
+ *     That is told at once, also while a later one drains or starts; that one is still followed until it serves, or has failed to.
  */
 import type { Clock, Timer } from '../../base/clock.ts'
 import type { Standing } from './standing.ts'
@@ -61,18 +62,31 @@ export async function rollingRestart(nodes: readonly Restarted[], parts: Rolling
   const toServe = new Set(nodes.filter(({ phase }) => phase() !== 'left'))
   /** Those that were restarted, and how often each had ended by then. */
   const renewed = new Map<Restarted, number>()
+  const fallen = (): Stop | null => {
+    for (const [node, ended] of renewed) if (node.ended() > ended) return didNotComeBack(node, node.why())
+    return null
+  }
+  const tell = ({ node, why }: Stop): void => node.said(`${why}; the rolling restart stops here, the others go on as they are`)
   for (const [i, node] of nodes.entries()) {
     // One that is down already takes nobody out when it is started.
     let stop = node.phase() === 'serving' ? await othersServe(node, toServe, parts) : null
     if (stop === null && !ending()) {
       node.said(`restarts (${i + 1} of ${nodes.length})`)
-      stop = await restarted(node, parts)
+      const back = restarted(node, parts)
+      let over = false
+      stop = await Promise.race([back, parts.until(() => over || fallen() !== null).then(fallen)])
+      over = true
+      if (stop !== null && stop.node !== node) {
+        if (!ending()) tell(stop)
+        await back
+        return
+      }
       toServe.add(node)
       renewed.set(node, node.ended())
     }
-    if (stop === null && !ending()) stop = await settled(nodes, toServe, renewed, parts)
+    if (stop === null && !ending()) stop = await settled(nodes, toServe, fallen, parts)
     if (ending()) return
-    if (stop !== null) return stop.node.said(`${stop.why}; the rolling restart stops here, the others go on as they are`)
+    if (stop !== null) return tell(stop)
   }
   nodes.at(-1)?.said(`was the last: all ${nodes.length} were restarted, in ${((clock.mono() - begun) / 1000).toFixed(1)} s`)
 }
@@ -136,7 +150,7 @@ async function restarted(node: Restarted, { clock, ending, until, changed }: Rol
 async function settled(
   nodes: readonly Restarted[],
   toServe: ReadonlySet<Restarted>,
-  renewed: ReadonlyMap<Restarted, number>,
+  fallen: () => Stop | null,
   { clock, ending, until, changed }: RollingParts,
 ): Promise<Stop | null> {
   const end = clock.mono() + SETTLE_MAX_MS
@@ -150,7 +164,8 @@ async function settled(
     })
     await until(() => ending() || !asked)
     if (ending()) return null
-    for (const [node, ended] of renewed) if (node.ended() > ended) return didNotComeBack(node, node.why())
+    const fell = fallen()
+    if (fell !== null) return fell
     const missing = [...toServe].find((node) => !serves(node))
     if (missing === undefined && atRest(serving)) return null
     if (clock.mono() >= end) return missing === undefined ? null : doesNotServe(missing)
