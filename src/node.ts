@@ -34,6 +34,7 @@ import { openRpcPort } from './node/rpc-port.ts'
 import { settingsOf, type Settings } from './node/settings.ts'
 import { SingleAdmin, type ShownAlone } from './node/single-admin.ts'
 import { openStore } from './node/store-url.ts'
+import { StartError } from './node/start-error.ts'
 import { Undo } from './node/undo.ts'
 import { troupeVersion } from './node/version.ts'
 import type { Options } from './options.ts'
@@ -103,7 +104,7 @@ export interface RunningNode {
   drain(): Promise<void>
   /** At once. */
   stop(): Promise<void>
-  /** Resolves when the node has drained or stopped, whoever asked for it. */
+  /** Resolves when the node has drained or stopped, whoever asked for it; rejects when it stopped because it could not go on. */
   readonly closed: Promise<void>
 }
 
@@ -148,6 +149,19 @@ async function build(app: App, settings: Settings, undo: Undo, failed: (error: u
   const figures = new OwnFigures({ clock, phase: () => phase, engine, sockets })
   undo.add(() => figures.stop())
   let clusterAdmin: ClusterAdmin | null = null
+  const closed = Promise.withResolvers<void>()
+  closed.promise.catch(() => undefined)
+  const close = async (failure?: Error): Promise<void> => {
+    phase = 'stopped'
+    await undo.run(failed)
+    if (failure === undefined) closed.resolve()
+    else closed.reject(failure)
+  }
+  /** Or it has ended before: another has its name, or its membership broke. */
+  const joined = async (): Promise<void> => {
+    await Promise.race([member?.joined(), closed.promise])
+    if (phase === 'stopped') throw new StartError('this node ended before it had joined the cluster; its log says why')
+  }
   if (rpc === null) {
     single = createEngine({ app, store, clock, random: systemRandom, log, options, node: id, generation, storeId, check })
     late.serveBy(single)
@@ -178,6 +192,15 @@ async function build(app: App, settings: Settings, undo: Undo, failed: (error: u
         log.error({}, why)
         void close()
       },
+      // Nor by a view that nobody can trust. Who started it hears of the error: a supervisor then starts it anew.
+      broken: (error) => {
+        const { message, stack } = error instanceof Error ? error : new Error(String(error))
+        log.error(
+          { error: message, stack },
+          'what this node knows of the cluster cannot be trusted any more: it stops; what was acknowledged is kept',
+        )
+        void close(new Error(`the membership of this node broke: ${message}`, { cause: error }))
+      },
     })
     late.serveBy(member.calls)
     undo.add(() => member?.close())
@@ -191,12 +214,6 @@ async function build(app: App, settings: Settings, undo: Undo, failed: (error: u
   }
 
   let drains: Promise<void> | null = null
-  const closed = Promise.withResolvers<void>()
-  const close = async (): Promise<void> => {
-    phase = 'stopped'
-    await undo.run(failed)
-    closed.resolve()
-  }
   const drain = (): Promise<void> => {
     drains ??= (async () => {
       if (phase === 'stopped') return
@@ -231,7 +248,7 @@ async function build(app: App, settings: Settings, undo: Undo, failed: (error: u
     undo.add(() => gateway?.close())
     const scheme = settings.tls === undefined ? 'ws' : 'wss'
     // Clients come only when it can serve them: alone at once, in a cluster when it has joined.
-    await member?.joined()
+    if (member !== null) await joined()
     clientUrl = `${scheme}://${await listen(server, settings.listen, 'client', '--listen', settings.sharedListen)}`
   }
   let adminUrl: string | null = null
@@ -271,7 +288,12 @@ async function build(app: App, settings: Settings, undo: Undo, failed: (error: u
   }
 
   if (member === null) single?.start()
-  else await serve(member, metaOf(settings, app, clientUrl, adminUrl))
+  else {
+    // Says where it is reached, and takes its share.
+    member.gossip.setMeta(metaOf(settings, app, clientUrl, adminUrl))
+    await joined()
+    member.serve()
+  }
   rpc?.server.ready()
   phase = 'serving'
   const rpcAddress = rpc?.bound ?? null
@@ -290,16 +312,9 @@ async function build(app: App, settings: Settings, undo: Undo, failed: (error: u
     },
     member,
     drain,
-    stop: close,
+    stop: () => close(),
     closed: closed.promise,
   }
-}
-
-/** Says where it is reached, and takes its share. */
-async function serve(member: ClusterNode, meta: MemberMeta): Promise<void> {
-  member.gossip.setMeta(meta)
-  await member.joined()
-  member.serve()
 }
 
 function metaOf({ roles, weight, labels }: Settings, app: App, client: string | null = null, admin: string | null = null): MemberMeta {

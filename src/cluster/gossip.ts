@@ -2,11 +2,13 @@
  * The shell of the membership machine: gives it time and frames, and does what it asks. It decides nothing.
  *
  * Who composes a node gives `accept` the wires of the 'gossip' channel, calls `setPhase('ready')` when `joined` has resolved and the node is warm,
- * and on `nextGeneration` drops every activation before anything else (J7).
+ * and on `disown` drops every activation before anything else (J7).
+ *
+ * What throws in the machine, in what it asked for, or in who listens to views, leaves a picture of the cluster that nobody can trust: half a record
+ * taken, a verdict on this node not carried out, actors routed by a view that is over. The membership ends then, and says `broken`.
  */
 import { backoffMs } from '../base/backoff.ts'
 import type { Clock, Timer } from '../base/clock.ts'
-import { guarded } from '../base/guard.ts'
 import type { Log } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
 import type { Options } from '../options.ts'
@@ -37,10 +39,14 @@ export interface GossipParts {
   readonly random: Random
   readonly log: Log
   readonly options: Options
-  /** This generation was declared dead: drop every activation, then give the next. Asked again if it fails. */
+  /** This generation was declared dead: drop every activation, before anything else (J7). */
+  disown(): void
+  /** After that: the next one. Asked again if it fails. */
   nextGeneration(): Promise<number>
   /** Another process has this node's name; the message says what to do. The node must end; the membership has. */
   ended(reason: 'duplicate' | 'superseded', message: string): void
+  /** The membership cannot be trusted any more, and has ended: so must the node. */
+  broken(error: unknown): void
 }
 
 /** `alone`: nobody at the seeds answered in time; they are asked for ever. */
@@ -174,10 +180,21 @@ class GossipShell implements Gossip {
 
   #input(input: Input, reply: ((bytes: Uint8Array) => void) | null = null): readonly Effect[] {
     if (this.#stopped) return []
-    const effects = this.#machine.input(input, this.#parts.clock.mono())
-    for (const effect of effects) this.#do(effect, reply)
-    this.#arm()
-    return effects
+    try {
+      const effects = this.#machine.input(input, this.#parts.clock.mono())
+      for (const effect of effects) this.#do(effect, reply)
+      this.#arm()
+      return effects
+    } catch (error) {
+      this.#break(error)
+      return []
+    }
+  }
+
+  #break(error: unknown): void {
+    if (this.#stopped) return
+    this.stop()
+    this.#parts.broken(error)
   }
 
   #do(effect: Effect, reply: ((bytes: Uint8Array) => void) | null): void {
@@ -199,14 +216,13 @@ class GossipShell implements Gossip {
         const how: Joined = effect.alone ? 'alone' : 'joined'
         log.info({ how }, joinedText(effect.alone, this.#parts.seeds.length))
         this.#joined.resolve(how)
-        return clock.soon(() => {
-          for (const listener of this.#joinListeners) guarded(log, 'a listener of joins', () => listener(how))
-        })
+        return clock.soon(() => this.#tell(this.#joinListeners, how))
       }
       case 'left':
         return this.#left.resolve()
       case 'declaredDead':
         log.warn({}, 'the others declared this node dead: it drops its actors and comes back with its next generation')
+        this.#parts.disown()
         return void this.#comeBack(0)
       case 'duplicate':
       case 'superseded':
@@ -251,24 +267,41 @@ class GossipShell implements Gossip {
   #tellView(): void {
     this.#viewDue = false
     if (this.#stopped) return
-    const view = this.#machine.view
-    for (const listener of this.#viewListeners) guarded(this.#parts.log, 'a listener of views', () => listener(view))
+    this.#tell(this.#viewListeners, this.#machine.view)
+  }
+
+  #tell<What>(listeners: Iterable<(what: What) => void>, what: What): void {
+    try {
+      for (const listener of listeners) listener(what)
+    } catch (error) {
+      this.#break(error)
+    }
   }
 
   async #comeBack(attempt: number): Promise<void> {
-    const { self, transport, clock, random, log, nextGeneration } = this.#parts
+    const { clock, random, log } = this.#parts
+    let generation: number
     try {
-      const generation = await nextGeneration()
-      if (this.#stopped) return
-      this.#links.reset()
-      transport.become({ id: self.id, generation, address: self.address })
-      this.#input({ kind: 'reborn', generation })
+      generation = await this.#parts.nextGeneration()
     } catch (error) {
       log.error({ attempt }, `no next generation yet, asked again soon: ${error instanceof Error ? error.message : String(error)}`)
       clock.after(backoffMs(attempt, RETRY_FIRST_MS, RETRY_MAX_MS, random), () => {
         if (!this.#stopped) void this.#comeBack(attempt + 1)
       })
+      return
     }
+    if (!this.#stopped) this.#become(generation)
+  }
+
+  #become(generation: number): void {
+    const { self, transport } = this.#parts
+    try {
+      this.#links.reset()
+      transport.become({ id: self.id, generation, address: self.address })
+    } catch (error) {
+      return this.#break(error)
+    }
+    this.#input({ kind: 'reborn', generation })
   }
 }
 

@@ -50,6 +50,8 @@ export interface ClusterNodeParts {
   readonly seeds: readonly string[]
   /** Another process runs under this node's name: this one must end. */
   readonly replaced: (why: string) => void
+  /** What this node knows of the cluster cannot be trusted any more: it must end, and not serve on by it. */
+  readonly broken: (error: unknown) => void
   /** Answers what other nodes ask for their operators (cluster-admin.ts). */
   readonly asked?: Asked
   /** Makes the engine of each generation: the simulator looks at what goes in and out of it. */
@@ -89,8 +91,10 @@ export class ClusterNode {
       random,
       log,
       options,
-      nextGeneration: () => this.#disowned(),
+      disown: () => this.#disown(),
+      nextGeneration: () => this.#nextGeneration(),
       ended: (_, message) => parts.replaced(message),
+      broken: (error) => parts.broken(error),
     })
     // The engine asks the router only once something is asked of it, and nothing is before the first placement.
     this.#engine = this.#newEngine()
@@ -197,11 +201,14 @@ export class ClusterNode {
   }
 
   /** C1. */
-  async #disowned(): Promise<number> {
-    const { store, node } = this.#parts
+  #disown(): void {
     // First the router lets go of the engine: what that answers `moved` now is asked again of the next one, and not of this one.
     this.router.disowned()
     this.#engine.disown()
+  }
+
+  async #nextGeneration(): Promise<number> {
+    const { store, node } = this.#parts
     const generation = await store.nextGeneration(node)
     if (this.#over) return generation
     this.#generation = generation

@@ -152,6 +152,11 @@ export class NodeProcess {
         note(`${name} ends: ${why}`)
         this.crash()
       },
+      // Heard by who drives the clock, as what throws in a callback is.
+      broken: (error) =>
+        time.soon(() => {
+          throw error
+        }),
       engines: (parts) => {
         const engine = createEngine(parts)
         this.#engines.push(engine)

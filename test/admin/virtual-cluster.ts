@@ -101,6 +101,9 @@ export class VirtualNode {
       },
       seeds: seeds.filter((seed) => seed !== address),
       replaced: () => undefined,
+      broken: (error) => {
+        throw error
+      },
       asked: (what, json) => this.asked(what, json),
     })
     this.figures = new OwnFigures({ clock, phase: () => this.phase, engine: () => this.member.engine, sockets: () => this.sockets })

@@ -57,6 +57,8 @@ class Rig {
   readonly #generations = new Map<string, number>()
   readonly nodes: Node[] = []
   failing = 0
+  /** Where something throws that never should. */
+  defect = ''
 
   start(id: string, seeds: readonly string[], more: { cluster?: string; options?: Partial<Options>; generation?: number } = {}): Node {
     const generation = more.generation ?? this.#next(id)
@@ -68,21 +70,33 @@ class Rig {
       (level: string) =>
       (_: unknown, message: string): void =>
         void events.push(`${level} ${message}`)
+    const random = seeded(`${id} ${generation}`)
     const gossip = startGossip({
       self: { id, generation, address: `${id}:7100`, meta: META },
       cluster,
       seeds,
       transport: { ...transport, become: (self) => (events.push(`become ${self.generation}`), transport.become(self)) },
       clock,
-      random: seeded(`${id} ${generation}`),
+      random: {
+        ...random,
+        float: () => {
+          if (this.defect === id) throw new Error('a defect')
+          return random.float()
+        },
+      },
       log: { info: line('info'), warn: line('warn'), error: line('error') },
       options: resolveOptions(more.options ?? {}),
+      disown: () => {
+        events.push('disown')
+        if (this.defect === `${id} disowns`) throw new Error('a defect')
+      },
       nextGeneration: () => {
         events.push('nextGeneration')
         if (this.failing-- > 0) return Promise.reject(new Error('the store is away'))
         return Promise.resolve(this.#next(id))
       },
       ended: (reason) => events.push(`ended ${reason}`),
+      broken: (error) => events.push(`broken ${String(error)}`),
     })
     transport.listen((_channel, wire) => gossip.accept(wire))
     const node: Node = { id, gossip, transport, events, views: [], clock }
@@ -161,10 +175,54 @@ describe('gossip over wires', () => {
     c.clock.wake()
     rig.network.thaw('c')
     await rig.agree([a, b, c], ['a@1', 'b@1', 'c@2'])
-    const told = c.events.filter((line) => /^(nextGeneration|become|joined)/.test(line))
-    expect(told).toEqual(['joined joined', 'nextGeneration', 'nextGeneration', 'nextGeneration', 'become 2', 'joined joined'])
+    const told = c.events.filter((line) => /^(disown|nextGeneration|become|joined)/.test(line))
+    expect(told).toEqual(['joined joined', 'disown', 'nextGeneration', 'nextGeneration', 'nextGeneration', 'become 2', 'joined joined'])
     expect(a.events.join()).not.toContain('b is dead')
     expect(b.gossip.view().self.generation).toBe(1)
+  })
+
+  describe('what throws where a defect is ends the membership, and says so (the node must not serve on by it)', () => {
+    const ends = async (rig: Rig, [a, b, c]: readonly Node[]): Promise<void> => {
+      await rig.clock.until(() => c?.events.includes('broken Error: a defect') === true)
+      const seen = c?.views.length
+      // It is silent from then on, and the others go on without it.
+      await rig.agree([a as Node, b as Node], ['a@1', 'b@1'])
+      await rig.clock.run(20_000)
+      expect(c?.events.filter((line) => /^(broken|become|nextGeneration)/.test(line))).toEqual(['broken Error: a defect'])
+      expect(c?.views.length).toBe(seen)
+    }
+
+    it('in the machine', async () => {
+      const rig = new Rig()
+      const nodes = await three(rig)
+      rig.defect = 'c'
+      await ends(rig, nodes)
+    })
+
+    it('in who listens to views', async () => {
+      const rig = new Rig()
+      const nodes = await three(rig)
+      nodes[2].gossip.onView(() => {
+        throw new Error('a defect')
+      })
+      nodes[2].gossip.setPhase('draining')
+      await ends(rig, nodes)
+    })
+
+    it('in dropping the activations of a generation that was declared dead: it is not asked for the next one', async () => {
+      const rig = new Rig()
+      const nodes = await three(rig)
+      const [a, b, c] = nodes
+      await rig.clock.run(5000)
+      rig.defect = 'c disowns'
+      c.clock.sleep()
+      rig.network.freeze('c')
+      await rig.agree([a, b], ['a@1', 'b@1'])
+      await rig.clock.run(5000)
+      c.clock.wake()
+      rig.network.thaw('c')
+      await ends(rig, nodes)
+    })
   })
 
   it('a process that slept 1.5 s condemns nobody and is not condemned', async () => {
@@ -274,7 +332,9 @@ describe('gossip over wires', () => {
       random: seeded('second'),
       log: { info: () => undefined, warn: () => undefined, error: () => undefined },
       options: resolveOptions(),
+      disown: () => expect.unreachable('it lives'),
       nextGeneration: () => Promise.resolve(3),
+      broken: () => expect.unreachable('nothing throws'),
       ended: () => expect.unreachable('the later one stays'),
     })
     second.listen((_channel, wire) => gossip.accept(wire))

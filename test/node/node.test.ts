@@ -114,6 +114,19 @@ describe('a life', () => {
     expect(await listens(node.clientUrl as string)).toBe(false)
   })
 
+  test('a node whose membership breaks stops, says why, and lets go of its ports', async () => {
+    const errors: string[] = []
+    const log: Log = { ...silentLog, error: ({ error }: LogFields, message) => errors.push(`${String(error)}: ${message}`) }
+    const node = await start({ rpcListen: '127.0.0.1:0', log })
+    node.member?.gossip.onView(() => {
+      throw new Error('a defect')
+    })
+    node.member?.gossip.setPhase('joining')
+    await expect(node.closed).rejects.toThrow('the membership of this node broke: a defect')
+    expect(errors).toEqual([expect.stringMatching(/^a defect: .*cannot be trusted any more: it stops/)])
+    expect([await listens(node.clientUrl as string), await listens(node.adminUrl as string)]).toEqual([false, false])
+  })
+
   test('POST /v1/nodes/{id}/drain on the admin port does the same', async () => {
     const node = await start()
     const answer = await fetch(`${node.adminUrl}/v1/nodes/${node.id}/drain`, { method: 'POST' })

@@ -123,6 +123,10 @@ export class SimCluster {
         this.#world.note('replaced', life.id, why)
         this.#world.soon(() => node.life?.process === process && node.crash())
       },
+      broken: (error) =>
+        this.#world.soon(() => {
+          throw error
+        }),
       engines: (parts) => {
         const now = parts.generation === life.generation ? life : newLife(parts.generation)
         now.engine = observed(createEngine({ ...parts, store: now.store, random: this.#world.random(`engine/${now.id}`) }), now, this.#eyes)
