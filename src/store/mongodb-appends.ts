@@ -12,7 +12,7 @@ import type { Document } from 'mongodb'
 import { writeAll, type Outcome } from './mongodb-bulk.ts'
 import { BY_ID, checkedActor, type BatchDoc, type HintDoc, type PlaceId } from './mongodb-documents.ts'
 import type { Link } from './mongodb-link.ts'
-import { dropParts, dropPartsBelow, firstPiece, writeParts } from './mongodb-parts.ts'
+import { announceLarge, dropOtherParts, dropParts, firstPiece, writeParts } from './mongodb-parts.ts'
 import type { Append, Verdict } from './store.ts'
 
 /** Beside the bytes: names, ids, hashes and what BSON adds. */
@@ -63,7 +63,20 @@ async function appendWave(link: Link, appends: readonly Append[]): Promise<Verdi
       set.forEach((i, at) => (verdicts[i] = decided[at] as Verdict))
     }),
   )
+  await dropReplaced(link, appends, verdicts)
   return verdicts as Verdict[]
+}
+
+/** Of a record that was replaced nobody reads the pieces any more. */
+async function dropReplaced(link: Link, appends: readonly Append[], verdicts: readonly (Verdict | null)[]): Promise<void> {
+  for (const [i, { actor, n, mode, commitId: c, bytes }] of appends.entries()) {
+    if (mode !== 'replace' || verdicts[i] !== 'committed') continue
+    const large = bytes.length > link.limits.documentBytes
+    if (!large && !link.large.has(actor)) continue
+    const gone = await dropOtherParts(link.at, { a: actor, n, c })
+    if (large) link.large.add(actor)
+    else if (gone) link.large.delete(actor)
+  }
 }
 
 /** A2: those whose place before is not there, or could not be asked for. */
@@ -111,6 +124,10 @@ function tooLong(link: Link, { actor, bytes }: Append): Verdict {
 
 /** What must be durable before its batch: further pieces, and hints (A3). */
 async function prepared(link: Link, appends: readonly Append[]): Promise<Verdict[]> {
+  await announceLarge(
+    link,
+    appends.filter(({ mode, bytes }) => mode === 'replace' && bytes.length > link.limits.documentBytes),
+  )
   const [parts, hints] = await Promise.all([
     Promise.all(appends.map(({ actor: a, n, commitId: c, bytes }) => writeParts(link, { a, n, c }, bytes))),
     writeHints(link, appends),
@@ -156,15 +173,15 @@ async function cleanUp(
   const ids = lost.flatMap(({ append, made }) => (made ? [hintDoc(append) as HintDoc] : []))
   if (ids.length > 0)
     await link.at.hints.deleteMany({ _id: { $in: ids.map(({ _id }) => _id) }, a: { $in: ids.map(({ a }) => a) } }).catch(() => undefined)
-  const large = lost.filter(({ append }) => append.bytes.length > link.limits.documentBytes && append.mode === 'append')
+  const large = lost.filter(({ append }) => append.bytes.length > link.limits.documentBytes)
   for (const { append } of large) {
-    const { actor: a, n, commitId: c } = append
-    const holder = await link.at.batches.findOne({ _id: { a, n } }, { projection: { c: 1 } }).catch(() => null)
+    const { actor: a, n, mode, commitId: c } = append
+    const projection = { projection: { c: 1 } }
+    const holder = await (
+      mode === 'append' ? link.at.batches.findOne({ _id: { a, n } }, projection) : link.at.states.findOne({ _id: a }, projection)
+    ).catch(() => null)
     if (holder?.c !== undefined && Buffer.compare(holder.c, c) !== 0) await dropParts(link.at, { a, n, c })
   }
-  // Of a record that was replaced nobody reads the pieces any more.
-  for (const [i, { actor: a, n, mode, bytes }] of appends.entries())
-    if (mode === 'replace' && verdicts[i] === 'committed' && bytes.length > link.limits.documentBytes) await dropPartsBelow(link.at, a, n)
 }
 
 async function putAll(link: Link, appends: readonly Append[]): Promise<Verdict[]> {
@@ -212,7 +229,7 @@ function upsertStates(link: Link, appends: readonly Append[]): Promise<Outcome[]
 export function stateUpdate(link: Link, append: Omit<Append, 'mode' | 'prevRef' | 'hintDue' | 'firstOffset'>): Document {
   const { n, commitId: c, hash: h, entries: e, bytes } = append
   const { b, p } = firstPiece(link, bytes)
-  return { $set: { n, c, h, e, b, ...(p !== undefined && { p }) }, $unset: { r: '', ...(p === undefined && { p: '' }) } }
+  return { $set: { n, c, h, e, b, ...(p !== undefined && { p, f: true }) }, $unset: { r: '', ...(p === undefined && { p: '' }) } }
 }
 
 async function decide(link: Link, mode: Append['mode'], appends: readonly Append[], outcomes: readonly Outcome[]): Promise<Verdict[]> {

@@ -21,7 +21,7 @@ import { batchDoc, stateUpdate } from './mongodb-appends.ts'
 import { writeAll } from './mongodb-bulk.ts'
 import { BY_ID, type HeldDoc } from './mongodb-documents.ts'
 import { pause, reading, write, type Link } from './mongodb-link.ts'
-import { firstPiece, wholeBytes, writeParts } from './mongodb-parts.ts'
+import { dropOtherParts, firstPiece, wholeBytes, writeParts } from './mongodb-parts.ts'
 import type { Reads } from './mongodb-reads.ts'
 import { failureOf, storeErrorOf } from './mongodb-trouble.ts'
 import { StoreError, type Claim, type Loaded } from './store.ts'
@@ -149,7 +149,11 @@ async function tryRecord(link: Link, actor: string, claim: Claim, collisions: nu
     bytesOf: () => firstPiece(link, made.bytes).b.length,
   })
   if (outcome === 'refused' || outcome === 'unknown') throw failed(link, actor, outcome)
-  if (outcome === 'done') return made.n
+  if (outcome === 'done') {
+    if (state !== null && (state.f === true || state.p !== undefined)) await dropOtherParts(link.at, { a: actor, n: made.n, c: commitId })
+    if (made.bytes.length > link.limits.documentBytes) link.large.add(actor)
+    return made.n
+  }
   const holder = await reading(link, () => link.at.states.findOne({ _id: actor }, { projection: { n: 1, c: 1 } }))
   if (holder !== null && holder.n === made.n && Buffer.compare(holder.c, commitId) === 0) return made.n
   // It may have been there, and another owner has written over it: as above.

@@ -5,7 +5,8 @@
  *   batches    {_id: {a, n}, a, c, h, e, l, b}      a batch: commit id, hash, entries, offset after its last, bytes. `s: a` with place 1 (listing).
  *                                                  `p`: bytes go on in `parts`. No `b`: emptied (J10). No `h`: a place held for a claim
  *                                                  (mongodb-claims.ts), which is no batch yet and which readers do not see
- *   states     {_id: a, n, c, h, e, b}              the one record of a 'replace' actor (J10 'none'); `r`: a claim is about to replace it
+ *   states     {_id: a, n, c, h, e, b}              the one record of a 'replace' actor (J10 'none'); `r`: a claim is about to replace it;
+ *                                                  `f`: it was large once, there may be pieces of earlier ones
  *   snapshots  {_id: a, n, o, h, b, v}              `v`: the place whose page is the newest, by page; `x`: places up to it are emptied
  *   pages      {_id: {a, p, n}, a, b}               page p as of the snapshot of place n
  *   parts      {_id: {a, n, c, i}, a, b}            what does not fit into one document
@@ -47,6 +48,7 @@ export interface StateDoc {
   readonly e: number
   readonly b: Uint8Array
   readonly p?: number
+  readonly f?: true
 }
 
 export interface SnapshotDoc {

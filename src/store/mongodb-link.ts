@@ -5,6 +5,7 @@ import type { Log } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
 import type { Collections } from './mongodb-documents.ts'
 import type { MongodbLimits } from './mongodb-options.ts'
+import type { LargeRecords } from './mongodb-parts.ts'
 import type { Places } from './mongodb-places.ts'
 import { storeErrorOf } from './mongodb-trouble.ts'
 
@@ -15,6 +16,7 @@ export interface Link {
   readonly random: Random
   readonly log: Log
   readonly places: Places
+  readonly large: LargeRecords
   /** For messages: never with a password. */
   readonly place: string
   readonly redact: (text: string) => string

@@ -1,7 +1,15 @@
-/** Bytes that do not fit into one document: the first piece lies in it, the others in `parts`, durable before it (S4). */
+/**
+ * Bytes that do not fit into one document: the first piece lies in it, the others in `parts`, durable before it (S4).
+ *
+ * Of a batch or snapshot the pieces go with it. The record of a 'replace' actor is written over, and its pieces stay when the next one is small, when
+ * an owner dies between them and the record, or when a claim writes the record anew. So a record that was ever large says so (`f`), from before its
+ * first pieces on: whoever claims it drops all but its own, and who wrote a large one drops it with the next small one.
+ */
 import { own, type Collections, type PartDoc } from './mongodb-documents.ts'
 import { writeAll, type Outcome } from './mongodb-bulk.ts'
 import type { Link } from './mongodb-link.ts'
+
+const LARGE_KEPT = 4096
 
 /** Whose bytes they are: the batch, record or snapshot of `actor` at `n` with this commit id (of a snapshot: its hash). */
 export interface PartsOf {
@@ -44,9 +52,43 @@ export async function dropParts(at: Collections, { a, n, c }: PartsOf): Promise<
   await at.parts.deleteMany({ a, _id: { $gte: { a, n, c, i: 0 }, $lte: { a, n, c, i: Number.MAX_SAFE_INTEGER } } }).catch(() => undefined)
 }
 
-/** The pieces of records that were replaced. */
-export async function dropPartsBelow(at: Collections, a: string, n: number): Promise<void> {
-  await at.parts.deleteMany({ a, _id: { $gte: { a, n: 0 }, $lt: { a, n } } as never }).catch(() => undefined)
+/** The pieces of the records that this one, which is durable, has replaced, and of those that lost its place to it. Whether they are gone. */
+export async function dropOtherParts(at: Collections, { a, n, c }: PartsOf): Promise<boolean> {
+  try {
+    await at.parts.deleteMany({ a, _id: { $gte: { a, n: 0 }, $lt: { a, n, c } } as never })
+    await at.parts.deleteMany({ a, _id: { $gt: { a, n, c, i: Number.MAX_SAFE_INTEGER }, $lt: { a, n: n + 1 } } as never })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Actors whose newest record was written large by this process. One that is pushed out is cleaned at its next claim. */
+export class LargeRecords {
+  readonly #actors = new Set<string>()
+
+  has(actor: string): boolean {
+    return this.#actors.has(actor)
+  }
+
+  add(actor: string): void {
+    const [oldest] = this.#actors
+    if (this.#actors.size >= LARGE_KEPT && oldest !== undefined) this.#actors.delete(oldest)
+    this.#actors.add(actor)
+  }
+
+  delete(actor: string): void {
+    this.#actors.delete(actor)
+  }
+}
+
+/** The records of these actors say that there may be pieces, before there are. One that is not there yet has nothing to say it in. */
+export async function announceLarge(link: Link, actors: readonly { readonly actor: string; readonly n: number }[]): Promise<void> {
+  const items = actors
+    .filter(({ actor, n }) => n > 1 && !link.large.has(actor))
+    .map(({ actor, n }) => ({ q: { _id: actor, n: n - 1, f: { $exists: false } }, u: { $set: { f: true } } }))
+  // Where that fails the record fails too; and if not, it says it itself.
+  if (items.length > 0) await writeAll(link, { collection: link.at.states.collectionName, kind: 'update', items, bytesOf: () => 200 })
 }
 
 /** All bytes, in memory of their own; null when a piece is not there. */

@@ -19,6 +19,7 @@ import { BY_ID, checkedActor, collectionsOf } from './mongodb-documents.ts'
 import { patient } from './mongodb-patience.ts'
 import { newCounters, reading, type Link } from './mongodb-link.ts'
 import { dial, resolveLimits, type MongodbOptions } from './mongodb-options.ts'
+import { LargeRecords } from './mongodb-parts.ts'
 import { Places } from './mongodb-places.ts'
 import { newestPlaces } from './mongodb-proofs.ts'
 import { Reads } from './mongodb-reads.ts'
@@ -80,6 +81,7 @@ export async function mongodbStore(options: MongodbOptions, ports: MongodbPorts 
     place,
     redact,
     places: new Places(limits.placesKept, random),
+    large: new LargeRecords(),
     counters: newCounters(),
   }
   return storeOn(link, () => client.close())

@@ -5,6 +5,7 @@ import type { Random } from '../../src/base/random.ts'
 import { storeOn } from '../../src/store/mongodb.ts'
 import { newCounters, type Link } from '../../src/store/mongodb-link.ts'
 import { MONGODB_LIMITS, type MongodbLimits } from '../../src/store/mongodb-options.ts'
+import { LargeRecords } from '../../src/store/mongodb-parts.ts'
 import { Places } from '../../src/store/mongodb-places.ts'
 import { StoreError, type CommitGroup, type CommitResult, type Store, type Verdict } from '../../src/store/store.ts'
 import { MongoLedger } from './mongo-ledger.ts'
@@ -39,6 +40,7 @@ export function mongoDisk(data: SimData, faults: StoreFaults, random: Random, po
         random: own,
         log: silentLog,
         places: new Places(limits.placesKept, own),
+        large: new LargeRecords(),
         place: 'mongodb://simulated',
         redact: (text) => text,
         counters: newCounters(),

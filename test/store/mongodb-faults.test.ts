@@ -239,6 +239,68 @@ describe('limits', () => {
     expect(textsOf((await store.load('device/1'))?.snapshot?.bytes ?? new Uint8Array())).toEqual(['short'])
   })
 
+  describe('no pieces of a record that was written over stay', () => {
+    const LIMITS = { documentBytes: 64 * 1024, bulkBytes: 64 * 1024 }
+    const pieces = (): number => place.server.data.collection('troupe.parts').documents.size
+    const upserts = ({ name, collection, body }: Command): boolean =>
+      name === 'update' && collection === 'states' && (body['updates'] as { upsert?: boolean }[])[0]?.upsert === true
+
+    const LARGE = 'x'.repeat(300_000)
+    const write = (store: Store, device: Writer, text = 'small'): Promise<string> => device.append(store, text)
+
+    test('they go with the next record, large or small', async () => {
+      const store = await place.connect(LIMITS)
+      const device = new Writer('device/1', 'replace')
+      const counts: number[] = []
+      for (const text of ['small', LARGE, LARGE, 'small', 'small', LARGE, 'small']) {
+        expect(await write(store, device, text)).toBe('committed')
+        counts.push(pieces())
+      }
+      expect(counts).toEqual([0, 4, 4, 0, 0, 4, 0])
+    })
+
+    test('who could not remove them does so with a later record', async () => {
+      const store = await place.connect(LIMITS)
+      const device = new Writer('device/1', 'replace')
+      await write(store, device, LARGE)
+      place.server.faults.next(of('delete', 'parts'), { error: { code: 11600 }, applied: false })
+      await write(store, device)
+      expect(pieces()).toBe(4)
+      await write(store, device)
+      expect(pieces()).toBe(0)
+    })
+
+    test('a claim writes a large record anew and drops the pieces of the one before; the next small record drops those of the claim', async () => {
+      await write(await place.connect(LIMITS), new Writer('device/1', 'replace'), LARGE)
+      const other = await place.connect(LIMITS)
+      const loaded = await other.claim('device/1', claimOf('node-2', 'replace'))
+      expect([loaded.n, pieces()]).toEqual([2, 4])
+      expect(textsOf((await other.load('device/1'))?.snapshot?.bytes ?? new Uint8Array())).toEqual([LARGE])
+      expect(await write(other, Writer.of('device/1', loaded, 'replace'))).toBe('committed')
+      expect(pieces()).toBe(0)
+    })
+
+    test('the next claim drops what nobody had the time to: the owner died after the pieces and before the record', async () => {
+      const device = new Writer('device/1', 'replace')
+      const dies = await place.connect(LIMITS)
+      await write(dies, device)
+      place.server.faults.next(upserts, { documents: new Map([[0, 121]]) })
+      expect([await write(dies, device, LARGE), pieces()]).toEqual(['refused', 4])
+      await (await place.connect(LIMITS)).claim('device/1', claimOf('node-2', 'replace'))
+      expect(pieces()).toBe(0)
+    })
+
+    test('who loses its place takes its own along', async () => {
+      const [store, other] = [await place.connect(LIMITS), await place.connect(LIMITS)]
+      const [winner, late] = [new Writer('device/1', 'replace'), new Writer('device/1', 'replace')]
+      await write(other, winner, LARGE)
+      await write(other, winner, LARGE)
+      expect(await write(store, late, 'y'.repeat(200_000))).toBe('taken')
+      expect(pieces()).toBe(4)
+      expect(textsOf((await store.load('device/1'))?.snapshot?.bytes ?? new Uint8Array())).toEqual([LARGE])
+    })
+  })
+
   test('with the limits as they are: 20 MB in one batch, beyond what MongoDB takes in a document', async () => {
     const store = await place.connect()
     const append = { ...new Writer('user/alice').next(), bytes: new Uint8Array(20_000_000).fill(9) }
