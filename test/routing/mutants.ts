@@ -320,4 +320,11 @@ export const MUTANTS: readonly Mutant[] = [
     find: `read.writer.n < bundle.n) read.stale()`,
     replace: `read.writer.n < 0) read.stale()`,
   },
+  {
+    rule: 'H1',
+    name: 'a handoff is acknowledged before the claim is durable',
+    file: 'routing/inbound.ts',
+    find: `local.engine?.adopt(bundle, told) === true) counters.adopted++`,
+    replace: `local.engine?.adopt(bundle) === true) told((counters.adopted++, true))`,
+  },
 ]

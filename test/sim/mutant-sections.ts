@@ -1,4 +1,5 @@
 /** All mutants of the project, by what hunts them. */
+import { ACTOR_MUTANTS } from '../actors/mutants.ts'
 import { MEMBERSHIP_MUTANTS } from '../cluster/mutants.ts'
 import { RING_MUTANTS } from '../cluster/ring-mutants.ts'
 import { MUTANTS as ROUTING_MUTANTS } from '../routing/mutants.ts'
@@ -44,6 +45,7 @@ function byTests<M extends Mutant>(name: string, title: string, mutants: readonl
 export const SECTIONS: readonly Section[] = [
   bySeeds('engine', 'The engine, by seeds of the kind `engine`', MUTANTS),
   bySeeds('cluster', 'Between nodes, by seeds of the kind `cluster`', CLUSTER_MUTANTS),
+  byTests('actors', 'The engine, by test/actors', ACTOR_MUTANTS, ({ test, caughtBy }) => ({ files: [`actors/${test}`], title: caughtBy })),
   byTests('gateway', 'The gateway, by test/gateway', GATEWAY_MUTANTS, () => ({ files: ['gateway/'] })),
   byTests('routing', 'Routing, by test/routing', ROUTING_MUTANTS, () => ({ files: ['routing/'] })),
   byTests('membership', 'Membership, by test/cluster', MEMBERSHIP_MUTANTS, ({ rule }) => ({ files: MEMBERSHIP_TESTS, first: rule })),

@@ -267,4 +267,22 @@ export const MONGODB_MUTANTS: readonly MongodbMutant[] = [
     test: MEETINGS,
     caughtBy: 'is not made again under its commit id',
   },
+  {
+    rule: 'J10',
+    name: 'the pieces of a large record stay when the next one is small',
+    file: APPENDS,
+    find: `if (!large && !link.large.has(actor)) continue`,
+    replace: `if (!large) continue`,
+    test: FAULTS,
+    caughtBy: 'they go with the next record, large or small',
+  },
+  {
+    rule: 'J10',
+    name: 'a record does not say beforehand that it will have pieces',
+    file: 'store/mongodb-parts.ts',
+    find: `if (items.length > 0) await writeAll(link, { collection: link.at.states`,
+    replace: `if (items.length < 0) await writeAll(link, { collection: link.at.states`,
+    test: FAULTS,
+    caughtBy: 'the next claim drops what nobody had the time to',
+  },
 ]

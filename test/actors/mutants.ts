@@ -1,0 +1,33 @@
+/**
+ * What would go wrong in the engine without rules that a seed does not judge: they cost time or waiting, not a promise. One small change of src/actors
+ * a row; `caughtBy` is a test of this folder that fails then (`npm run sim:mutants -- --kind actors`).
+ */
+import type { Mutant } from '../sim/mutate.ts'
+
+export interface ActorMutant extends Mutant {
+  /** Below test/actors/. */
+  readonly test: string
+  /** A part of its title. */
+  readonly caughtBy: string
+}
+
+export const ACTOR_MUTANTS: readonly ActorMutant[] = [
+  {
+    rule: 'J7',
+    name: 'who lost an actor claims it back at once',
+    file: 'actors/directory.ts',
+    find: `const FIRST_LOSS_MS = 50`,
+    replace: `const FIRST_LOSS_MS = 0`,
+    test: 'reading-after-a-loss.test.ts',
+    caughtBy: 'waits some round trips of gossip before it claims it back',
+  },
+  {
+    rule: 'J6',
+    name: 'as many snapshots ride beside batches as there are',
+    file: 'actors/committer.ts',
+    find: `const SNAPSHOTS_BESIDE_BATCHES = 64`,
+    replace: `const SNAPSHOTS_BESIDE_BATCHES = 512`,
+    test: 'lost-snapshots.test.ts',
+    caughtBy: 'ride beside batches',
+  },
+]
