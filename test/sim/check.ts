@@ -105,3 +105,40 @@ export interface Check {
 }
 
 export type MakeCheck = (facts: Facts, fail: (message: string) => void) => Check
+
+type Hook = Exclude<keyof Check, 'name'>
+
+/** Who looks at what. Most checks look at a few things: to ask each of them every time costs more than what they do. */
+export type Hooks = { readonly [H in Hook]: readonly NonNullable<Check[H]>[] }
+
+export function hooksOf(checks: readonly Check[]): Hooks {
+  const all = <H extends Hook>(hook: H): NonNullable<Check[H]>[] =>
+    checks.flatMap((check): NonNullable<Check[H]>[] => {
+      const look = check[hook]
+      return look === undefined ? [] : [look]
+    })
+  return {
+    proposed: all('proposed'),
+    heard: all('heard'),
+    appending: all('appending'),
+    applied: all('applied'),
+    snapshot: all('snapshot'),
+    touched: all('touched'),
+    replied: all('replied'),
+    received: all('received'),
+    answered: all('answered'),
+    queried: all('queried'),
+    released: all('released'),
+    spoke: all('spoke'),
+    disowning: all('disowning'),
+    drained: all('drained'),
+    entered: all('entered'),
+    relayed: all('relayed'),
+    told: all('told'),
+    paged: all('paged'),
+    subscribed: all('subscribed'),
+    noted: all('noted'),
+    sampled: all('sampled'),
+    end: all('end'),
+  }
+}

@@ -9,43 +9,37 @@ export function eyesOf(sim: Sim): ClusterEyes {
     count: (what) => sim.count(what),
     sent: ({ data }, outcome, life) => {
       const op = sim.posted.get((data as { readonly id?: string } | null)?.id ?? '')
-      for (const check of sim.checks) check.spoke?.(outcome.ok ? 'a reply' : null, life)
+      for (const spoke of sim.hooks.spoke) spoke(outcome.ok ? 'a reply' : null, life)
       if (op === undefined) return
       world.note('reply', op.id, life.id, outcome.ok ? outcome.offset : outcome.code, outcome.ok && outcome.durable)
-      for (const check of sim.checks) check.replied?.(op, outcome, life)
+      for (const replied of sim.hooks.replied) replied(op, outcome, life)
     },
     answered: (call, beganUs, outcome, life) => {
       world.note('answer', call.actor, life.id, outcome.ok ? outcome.offset : outcome.code)
-      for (const check of sim.checks) {
-        check.spoke?.(outcome.ok ? 'an answer' : null, life)
-        check.answered?.({ actor: call.actor, call, beganUs }, outcome, life)
-      }
+      for (const answered of sim.hooks.answered) answered({ actor: call.actor, call, beganUs }, outcome, life)
+      for (const spoke of sim.hooks.spoke) spoke(outcome.ok ? 'an answer' : null, life)
     },
     subscribed: ({ actor, topic }, state, life) => {
-      for (const check of sim.checks) {
-        check.spoke?.('a subscription', life)
-        check.subscribed?.({ name: life.id, actor, topic }, state, life)
-      }
+      for (const subscribed of sim.hooks.subscribed) subscribed({ name: life.id, actor, topic }, state, life)
+      for (const spoke of sim.hooks.spoke) spoke('a subscription', life)
     },
     noted: ({ actor, topic }, note, upstream, life) => {
-      for (const check of sim.checks) {
-        check.spoke?.('a note', life)
-        check.noted?.({ name: life.id, actor, topic }, note, upstream, life)
-      }
+      for (const noted of sim.hooks.noted) noted({ name: life.id, actor, topic }, note, upstream, life)
+      for (const spoke of sim.hooks.spoke) spoke('a note', life)
     },
     paged: (call, page) => {
-      for (const check of sim.checks) check.paged?.(call, page)
+      for (const paged of sim.hooks.paged) paged(call, page)
     },
     released: (actor, bundle, life) => {
       world.note('released', actor, life.id, bundle?.n ?? 'cold')
-      for (const check of sim.checks) check.released?.(actor, bundle, life)
+      for (const released of sim.hooks.released) released(actor, bundle, life)
     },
     adopted: ({ actor, n }, taken, life) => world.note('adopt', actor, n, life.id, taken),
     disowning: (life) => {
       life.disowned = true
       world.note('disown', life.id)
       sim.count('disowned')
-      for (const check of sim.checks) check.disowning?.(life)
+      for (const disowning of sim.hooks.disowning) disowning(life)
     },
     disowned: (life) => {
       const left = life.engine.stats()
@@ -53,7 +47,7 @@ export function eyesOf(sim: Sim): ClusterEyes {
         sim.fail('disown', `${life.id} was disowned with ${left.pendingEvents} events unanswered and ${left.activations} activations`)
     },
     drained: (life, tookMs) => {
-      for (const check of sim.checks) check.drained?.(life, tookMs)
+      for (const drained of sim.hooks.drained) drained(life, tookMs)
     },
   }
 }

@@ -142,7 +142,7 @@ export class Moves {
         (bundle) => {
           if (!life.alive) return
           sim.world.note('released', actor, life.id, bundle?.n ?? 'cold')
-          for (const check of sim.checks) check.released?.(actor, bundle, life)
+          for (const released of sim.hooks.released) released(actor, bundle, life)
           if (bundle !== null) this.#carry(bundle, to)
         },
         (error: unknown) => sim.fail('no-throw', `release() of ${actor} at ${life.id} rejected: ${String(error)}`),

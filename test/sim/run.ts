@@ -82,7 +82,7 @@ export async function play(sim: Sim, safetyMs: number): Promise<void> {
   nemesis.start()
   sim.moves.start()
   const sample = (): void => {
-    for (const { life } of sim.nodes) if (life !== null) for (const check of sim.checks) check.sampled?.(life)
+    for (const { life } of sim.nodes) if (life !== null) for (const sampled of sim.hooks.sampled) sampled(life)
     if (!sim.healed) world.after(SAMPLE_MS, sample)
   }
   sample()
@@ -131,7 +131,7 @@ export async function play(sim: Sim, safetyMs: number): Promise<void> {
     if ((counters['impure'] ?? 0) > 0) sim.fail('folding', `${life.id} found pure reducers impure`)
   }
   sim.countRouting()
-  for (const check of sim.checks) check.end?.()
+  for (const end of sim.hooks.end) end()
 }
 
 /** Runs until `why` says null, at most `boundMs`. */

@@ -215,7 +215,7 @@ export class SimClient {
       op.answer = outcome
       op.answeredUs = world.nowUs
       this.#close(op, channel)
-      for (const check of this.#sim.checks) check.received?.(op)
+      for (const received of this.#sim.hooks.received) received(op)
     })
     // Nothing came: the node is gone, or frozen, or the message was lost.
     world.after(800 + 2000 * this.#random.float(), () => again(0))
@@ -249,17 +249,17 @@ export class SimClient {
           let calls = 0
           const enteredMs = sim.world.nowMs
           if (sim.cluster !== null) sim.world.note('enters', op.id, life.id)
-          for (const check of sim.checks) check.entered?.(op, life)
+          for (const entered of sim.hooks.entered) entered(op, life)
           life.calls.send(call, (outcome) => {
             if (++calls > 1) return sim.fail('once', `the callback of send ${op.id} was called ${calls} times`)
             if (!life.alive) return
             // In a cluster the owner's engine is looked at (eyes.ts).
             if (sim.cluster === null) {
               sim.world.note('reply', op.id, life.id, outcome.ok ? outcome.offset : outcome.code, outcome.ok && outcome.durable)
-              for (const check of sim.checks) check.replied?.(op, outcome, life)
+              for (const replied of sim.hooks.replied) replied(op, outcome, life)
             } else {
               sim.world.note('heard', op.id, life.id, outcome.ok ? outcome.offset : outcome.code)
-              for (const check of sim.checks) check.relayed?.(call, outcome, sim.world.nowMs - enteredMs, life)
+              for (const relayed of sim.hooks.relayed) relayed(call, outcome, sim.world.nowMs - enteredMs, life)
             }
             sim.carry(this.#random, () => done(outcome))
           })

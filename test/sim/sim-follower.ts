@@ -102,8 +102,8 @@ export class SimFollower implements Follower {
           note: (note) => {
             if (!life.alive || attempt !== this.#attempt) return
             sim.world.note('note', this.name, this.actor, this.topic, note.offset)
-            if (sim.cluster === null) for (const check of sim.checks) check.noted?.(this, note, early, life)
-            for (const check of sim.checks) check.told?.(this, note, life)
+            if (sim.cluster === null) for (const noted of sim.hooks.noted) noted(this, note, early, life)
+            for (const told of sim.hooks.told) told(this, note, life)
             if (this.#ready) this.#note(note)
             else early.push(note)
           },
@@ -114,8 +114,8 @@ export class SimFollower implements Follower {
           sim.world.note('subscribed', this.name, this.actor, this.topic, outcome.ok ? outcome.offset : outcome.code)
           if (!outcome.ok) return this.again(50 + 500 * this.#random.float())
           state = outcome
-          if (sim.cluster === null) for (const check of sim.checks) check.subscribed?.(this, state, life)
-          for (const check of sim.checks) check.told?.(this, state, life)
+          if (sim.cluster === null) for (const subscribed of sim.hooks.subscribed) subscribed(this, state, life)
+          for (const told of sim.hooks.told) told(this, state, life)
           this.#resume(state, life, attempt, () => {
             this.#ready = true
             this.#failed = false

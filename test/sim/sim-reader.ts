@@ -62,10 +62,10 @@ export class SimReader {
         life.calls.query(query.call, (outcome) => {
           if (!life.alive) return
           sim.world.note('answer', query.actor, life.id, outcome.ok ? outcome.offset : outcome.code)
-          if (sim.cluster === null) for (const check of sim.checks) check.answered?.(query, outcome, life)
+          if (sim.cluster === null) for (const answered of sim.hooks.answered) answered(query, outcome, life)
           sim.carry(this.#random, () => {
             close()
-            for (const check of sim.checks) check.queried?.(query, outcome)
+            for (const queried of sim.hooks.queried) queried(query, outcome)
           })
         })
         sim.world.settled()
@@ -84,7 +84,7 @@ export class SimReader {
         life.calls.history(call, (outcome) => {
           if (!life.alive) return
           sim.world.note('history', actor, life.id, outcome.ok ? outcome.entries.length : outcome.code)
-          if (outcome.ok && sim.cluster === null) for (const check of sim.checks) check.paged?.(call, outcome)
+          if (outcome.ok && sim.cluster === null) for (const paged of sim.hooks.paged) paged(call, outcome)
         })
         sim.world.settled()
       }),

@@ -4,7 +4,7 @@
 import type { Random } from '../../src/base/random.ts'
 import type { Append, SnapshotWrite } from '../../src/store/store.ts'
 import { CHECKS } from './checks/all.ts'
-import type { Check, Facts, Op } from './check.ts'
+import { hooksOf, type Check, type Facts, type Hooks, type Op } from './check.ts'
 import { eyesOf } from './eyes.ts'
 import { ActorLedger } from './ledger.ts'
 import { mongoDisk } from './mongo-disk.ts'
@@ -32,7 +32,7 @@ export class Sim implements Facts, DataWatcher {
   readonly nodes: readonly SimNode[]
   readonly clients: readonly SimClient[]
   readonly followers: readonly SimFollower[]
-  readonly checks: readonly Check[]
+  readonly hooks: Hooks
   readonly moves: Moves
   /** null in seeds of the kind `engine`. */
   readonly cluster: SimCluster | null
@@ -82,10 +82,10 @@ export class Sim implements Facts, DataWatcher {
         appOf: (wanted) => apps.get(wanted) ?? simApp(wanted, swarm.idleMs),
         born: (life) => this.lives.push(life),
         proposed: (life, group) => {
-          for (const check of this.checks) check.proposed?.(life, group)
+          for (const proposed of this.hooks.proposed) proposed(life, group)
         },
         heard: (life, group, verdicts) => {
-          for (const check of this.checks) check.heard?.(life, group, verdicts)
+          for (const heard of this.hooks.heard) heard(life, group, verdicts)
         },
         logged: (life, level, message) => {
           // Stacks differ between machines and between versions of Node.
@@ -94,10 +94,12 @@ export class Sim implements Facts, DataWatcher {
         },
       })
     })
-    this.checks = CHECKS.map(({ kind, make }) => {
-      const check: Check = make(this, (message) => this.fail(check.name, message, kind))
-      return check
-    })
+    this.hooks = hooksOf(
+      CHECKS.map(({ kind, make }) => {
+        const check: Check = make(this, (message) => this.fail(check.name, message, kind))
+        return check
+      }),
+    )
     const userOf = (i: number): string => `u${Math.floor(i / swarm.devices) + 1}`
     this.clients = Array.from({ length: swarm.clients }, (_, i) => new SimClient(this, `c${i + 1}`, userOf(i)))
     const draw = world.random('followers')
@@ -195,7 +197,7 @@ export class Sim implements Facts, DataWatcher {
   }
 
   appending(append: Append, record: ActorRecord): void {
-    for (const check of this.checks) check.appending?.(append, record)
+    for (const appending of this.hooks.appending) appending(append, record)
   }
 
   applied(batch: LedgerBatch, record: ActorRecord): void {
@@ -206,16 +208,16 @@ export class Sim implements Facts, DataWatcher {
     }
     ledger.add(batch)
     this.world.note('durable', batch.actor, batch.n, batch.by, batch.entries, Buffer.from(batch.hash.subarray(0, 6)).toString('hex'))
-    for (const check of this.checks) check.applied?.(batch, ledger)
+    for (const applied of this.hooks.applied) applied(batch, ledger)
   }
 
   snapshot(write: SnapshotWrite): void {
     this.world.note('snapshot', write.actor, write.n, write.offset)
-    for (const check of this.checks) check.snapshot?.(write, this.#ledgers.get(write.actor))
+    for (const snapshot of this.hooks.snapshot) snapshot(write, this.#ledgers.get(write.actor))
   }
 
   touched(record: ActorRecord): void {
     const ledger = this.#ledgers.get(record.actor)
-    if (ledger !== undefined) for (const check of this.checks) check.touched?.(ledger)
+    if (ledger !== undefined) for (const touched of this.hooks.touched) touched(ledger)
   }
 }
