@@ -55,26 +55,36 @@ export function checkState(
   deepFreeze(state)
 }
 
+/** A part of a state, and how it is reached. */
+interface Place {
+  readonly value: unknown
+  readonly step: string | number
+  readonly within: Place | null
+}
+
 /** The first place of a state that JSON does not give back as it is, and what is there. Parts that were looked at before are frozen, and skipped. */
 function notJson(state: unknown): { readonly path: string; readonly what: string } | null {
-  type Place = { readonly value: unknown; readonly path: string; readonly within: Place | null }
-  const waiting: Place[] = [{ value: state, path: 'state', within: null }]
+  const waiting: Place[] = [{ value: state, step: 'state', within: null }]
   for (let place = waiting.pop(); place !== undefined; place = waiting.pop()) {
-    const { value, path } = place
+    const { value } = place
     const what = notPlain(value)
-    if (what !== null) return { path, what }
+    if (what !== null) return { path: pathOf(place), what }
     if (!isOpen(value)) continue
     for (let above = place.within; above !== null; above = above.within)
-      if (above.value === value) return { path, what: `is ${above.path} again: a cycle` }
-    const parts: [string, unknown][] = Array.isArray(value)
-      ? Array.from(value as unknown[], (part, i) => [`[${i}]`, part])
-      : Object.entries(value).map(([name, part]) => [
-          /^[\p{L}_$][\p{L}\d_$]*$/u.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`,
-          part,
-        ])
-    for (const [step, part] of parts.reverse()) waiting.push({ value: part, path: path + step, within: place })
+      if (above.value === value) return { path: pathOf(place), what: `is ${pathOf(above)} again: a cycle` }
+    const parts = partsOf(value)
+    // Most lists and records hold nothing but plain values.
+    if (parts.every((part) => !isOpen(part) && notPlain(part) === null)) continue
+    const names = Array.isArray(value) ? null : Object.keys(value)
+    for (let i = parts.length - 1; i >= 0; i--) waiting.push({ value: parts[i], step: names?.[i] ?? i, within: place })
   }
   return null
+}
+
+function pathOf({ step, within }: Place): string {
+  if (within === null) return String(step)
+  if (typeof step === 'number') return `${pathOf(within)}[${step}]`
+  return pathOf(within) + (/^[\p{L}_$][\p{L}\d_$]*$/u.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`)
 }
 
 function notPlain(value: unknown): string | null {

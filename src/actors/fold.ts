@@ -65,7 +65,7 @@ export function fold(loaded: Loaded | null, parts: FoldParts): FoldOutcome {
   if (loaded.snapshot !== null) {
     const { snapshot } = loaded
     // The one record of a 'replace' actor names its own hash, a snapshot that of its batch: a journal is read only in the mode it was written in.
-    const written = loaded.batches.length === 0 && Buffer.from(hashOf(snapshot.bytes)).equals(snapshot.hash) ? 'none' : 'all'
+    const written = loaded.batches.length === 0 && Buffer.compare(hashOf(snapshot.bytes), snapshot.hash) === 0 ? 'none' : 'all'
     if ((written === 'none') !== (definition.history === 'none')) return otherMode(definition, written)
     const opened = openSnapshot(snapshot.bytes, snapshot.pages, definition, parts.limits)
     if (opened.kind === 'broken') return opened
@@ -87,7 +87,7 @@ export function fold(loaded: Loaded | null, parts: FoldParts): FoldOutcome {
     const opened = openBatch(stored.bytes)
     if (opened === null) return { kind: 'broken', why: `the batch at place ${stored.n} is not of this format` }
     if (stored.n !== n + 1) return { kind: 'again' }
-    if (hash !== null && !Buffer.from(opened.header.previous).equals(hash))
+    if (hash !== null && Buffer.compare(opened.header.previous, hash) !== 0)
       return { kind: 'broken', why: `the batch at place ${stored.n} does not continue the one before: the hash chain is broken` }
     const wrong = foldBatch(memory, opened.body, parts)
     if (wrong !== null) return { kind: 'broken', why: wrong }
