@@ -49,6 +49,10 @@ export function seeded(seed: string | number): Random {
   for (let i = 0; i < 12; i++) next()
   return {
     float: () => next() / 0x1_0000_0000,
-    bytes: (n) => Uint8Array.from({ length: n }, () => next() & 255),
+    bytes: (n) => {
+      const bytes = new Uint8Array(n)
+      for (let i = 0; i < n; i++) bytes[i] = next()
+      return bytes
+    },
   }
 }

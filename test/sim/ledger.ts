@@ -2,7 +2,7 @@
  * The truth, read from the bytes that became durable: for each actor its entries in order, and the running hash of their ids.
  * For an actor without history (J10) the ids are read from its newest record.
  */
-import { HEADER_BYTES } from '../../src/actors/batch.ts'
+import { asBuffer, HEADER_BYTES } from '../../src/actors/batch.ts'
 import { chain } from './sim-app.ts'
 import type { ActorRecord, LedgerBatch } from './sim-data.ts'
 
@@ -28,6 +28,11 @@ export interface EntryData {
   readonly due?: number
 }
 
+/** Where the ids of a record begin and end. Quotes within a string have a backslash before them, and no id has a bracket. */
+const IDS = Buffer.from(',"state":{"ids":[')
+const IDS_END = 0x5d
+const COMMA = 0x2c
+
 export class ActorLedger {
   readonly actor: string
   readonly record: ActorRecord
@@ -35,6 +40,8 @@ export class ActorLedger {
   readonly entries: LedgerEntry[] = []
   #ids: readonly string[] = []
   #idsOf: LedgerBatch | null = null
+  /** The text of `#ids` in a record, without its brackets. */
+  #idsText: Buffer | null = null
   readonly #chain: number[] = [0]
 
   constructor(record: ActorRecord) {
@@ -54,15 +61,35 @@ export class ActorLedger {
   get ids(): readonly string[] {
     const { newest } = this
     if (newest === undefined || newest.mode === 'append' || newest === this.#idsOf) return this.#ids
-    const text = Buffer.from(newest.bytes.buffer, newest.bytes.byteOffset, newest.bytes.length).toString('utf8', HEADER_BYTES)
-    const body = JSON.parse(text) as { state?: { ids?: readonly string[] } }
+    const bytes = asBuffer(newest.bytes)
+    const ids = this.#grown(bytes) ?? this.#anew(bytes)
+    this.#ids = ids
+    this.#idsOf = newest
+    return ids
+  }
+
+  /** The ids of a record that says what the record before said, and perhaps more: only that is read. null: it says something else. */
+  #grown(bytes: Buffer): readonly string[] | null {
+    const known = this.#idsText
+    const found = bytes.indexOf(IDS, HEADER_BYTES)
+    const from = found + IDS.length
+    const end = found < 0 ? -1 : bytes.indexOf(IDS_END, from)
+    this.#idsText = end < 0 ? null : bytes.subarray(from, end)
+    if (known === null || known.length === 0 || end < from + known.length) return null
+    if (bytes.compare(known, 0, known.length, from, from + known.length) !== 0) return null
+    const next = from + known.length
+    if (next === end) return this.#ids
+    if (bytes[next] !== COMMA) return null
+    return this.#ids.concat(JSON.parse(`[${bytes.toString('utf8', next + 1, end)}]`) as string[])
+  }
+
+  #anew(bytes: Buffer): readonly string[] {
+    const body = JSON.parse(bytes.toString('utf8', HEADER_BYTES)) as { state?: { ids?: readonly string[] } }
     const ids = body.state?.ids ?? []
     // The prefix that was known stays known only if it is the same: 'one-log' compares.
     let same = 0
     while (same < ids.length && same < this.#ids.length && ids[same] === this.#ids[same]) same++
     this.#chain.length = Math.min(this.#chain.length, same + 1)
-    this.#ids = ids
-    this.#idsOf = newest
     return ids
   }
 

@@ -36,6 +36,8 @@ export class SimClient {
   readonly #random: Random
   readonly #reader: SimReader
   readonly #at: Entry = { node: null }
+  readonly #weights: readonly [ActionName, number][]
+  readonly #weight: number
   #session = 1
   #channels = new Map<string, Channel>()
   #mine: Op[] = []
@@ -49,6 +51,8 @@ export class SimClient {
     this.#user = user
     this.#random = sim.world.random(`client/${name}`)
     this.#reader = new SimReader(sim, name, this.#at)
+    this.#weights = Object.entries(sim.swarm.weights) as [ActionName, number][]
+    this.#weight = this.#weights.reduce((sum, [, weight]) => sum + weight, 0)
   }
 
   start(): void {
@@ -95,11 +99,8 @@ export class SimClient {
 
   #act(): void {
     const { swarm } = this.#sim
-    const names = Object.keys(swarm.weights) as ActionName[]
-    let total = 0
-    for (const name of names) total += swarm.weights[name]
-    let draw = this.#random.float() * total
-    const action = names.find((name) => (draw -= swarm.weights[name]) < 0) ?? 'add'
+    let draw = this.#random.float() * this.#weight
+    const action = this.#weights.find(([, weight]) => (draw -= weight) < 0)?.[0] ?? 'add'
     const hot = swarm.hot > 0 && this.#random.float() < swarm.hot
     const actor = hot ? (swarm.actors[0] as string) : this.#pick(swarm.actors)
     switch (action) {

@@ -104,7 +104,9 @@ export class SimData {
     for (const write of group.snapshots) this.#snapshot(write)
     for (const hint of group.dropHints) this.actors.get(hint.actor)?.hints.delete(hintKey(hint))
     for (const trim of group.trims) this.#trim(trim)
-    const touched = new Set([...group.appends, ...group.dropHints].map(({ actor }) => actor))
+    const touched = new Set<string>()
+    for (const { actor } of group.appends) touched.add(actor)
+    for (const { actor } of group.dropHints) touched.add(actor)
     for (const actor of touched) {
       const record = this.actors.get(actor)
       if (record !== undefined) this.watcher?.touched(record)
@@ -212,8 +214,8 @@ export class SimData {
     const body = opened?.body ?? null
     const journal = body?.j ?? record.batches.at(-1)?.journal ?? ''
     const { actor, n, commitId, hash, firstOffset, entries, mode } = made
-    // A copy: the disk does not change when its writer changes his buffer.
-    const bytes = made.bytes.slice()
+    // A copy (Buffer's `slice` is none): the disk does not change when its writer changes his buffer.
+    const bytes = Buffer.from(made.bytes)
     const batch: LedgerBatch = {
       actor,
       n,
@@ -241,8 +243,8 @@ export class SimData {
     const before = record.snapshot
     if (before !== null && before.n >= write.n) return
     const pages = new Map(before?.pages)
-    for (const [number, page] of write.pages) pages.set(number, page.slice())
-    record.snapshot = { n: write.n, hash: write.hash, bytes: write.bytes.slice(), pages }
+    for (const [number, page] of write.pages) pages.set(number, Buffer.from(page))
+    record.snapshot = { n: write.n, hash: write.hash, bytes: Buffer.from(write.bytes), pages }
   }
 
   #trim({ actor, belowOffset }: Trim): void {

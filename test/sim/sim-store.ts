@@ -17,6 +17,7 @@ import {
   type Loaded,
   type Store,
   type StoreHealth,
+  type StoreTrouble,
   type StoredBatch,
   type Verdict,
   type WalkedBatch,
@@ -219,7 +220,7 @@ export class SimStore implements StoreHandle {
       const failed = (outcome: 'refused' | 'unknown', message: string): void =>
         answer(() => {
           lost?.(outcome)
-          reject(new StoreError(outcome, outcome === 'refused' ? 'io' : 'lost', `simulated: ${message}`))
+          reject(trouble(outcome, outcome === 'refused' ? 'io' : 'lost', message))
         })
       const arrive = (): void => {
         const refusedBelow = faults.down ? 1 : faults.refused
@@ -250,5 +251,16 @@ export class SimStore implements StoreHandle {
     const { latencyMs, tailMs } = this.#faults
     const u = this.#random.float()
     return latencyMs * (0.5 + u) + (u > 0.95 ? tailMs * this.#random.float() : 0)
+  }
+}
+
+/** Without a stack, which costs more than the call that failed: the simulator is the one who made it up. */
+function trouble(outcome: 'refused' | 'unknown', reason: StoreTrouble, message: string): StoreError {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return new StoreError(outcome, reason, `simulated: ${message}`)
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
   }
 }

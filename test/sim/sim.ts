@@ -1,6 +1,7 @@
 /**
  * One simulated cluster: world, disk, nodes, clients, followers and checks put together, and the few verbs that they use on each other.
  */
+import { asBuffer } from '../../src/actors/batch.ts'
 import type { Random } from '../../src/base/random.ts'
 import type { Append, SnapshotWrite } from '../../src/store/store.ts'
 import { CHECKS } from './checks/all.ts'
@@ -207,7 +208,7 @@ export class Sim implements Facts, DataWatcher {
       this.#ledgers.set(batch.actor, ledger)
     }
     ledger.add(batch)
-    this.world.note('durable', batch.actor, batch.n, batch.by, batch.entries, Buffer.from(batch.hash.subarray(0, 6)).toString('hex'))
+    this.world.note('durable', batch.actor, batch.n, batch.by, batch.entries, asBuffer(batch.hash).toString('hex', 0, 6))
     for (const applied of this.hooks.applied) applied(batch, ledger)
   }
 

@@ -13,7 +13,7 @@ export class Trace {
   #b = 0x1b3
   count = 0
 
-  add(atUs: number, ...parts: readonly Part[]): void {
+  add(atUs: number, parts: readonly Part[]): void {
     this.count++
     this.#mix(atUs % 0x8000_0000)
     for (const part of parts) {

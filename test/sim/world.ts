@@ -66,7 +66,7 @@ export class World {
   }
 
   note(...parts: readonly (string | number | boolean | null | undefined)[]): void {
-    this.trace.add(this.nowUs, ...parts)
+    this.trace.add(this.nowUs, parts)
   }
 
   /** Runs until `ms`, a violation, or `stop`. */

@@ -16,8 +16,8 @@ interface Tried {
 export const inDoubt: MakeCheck = (facts, fail): Check => {
   const tried = new WeakMap<Life, Map<string, Tried>>()
   const of = (life: Life): Map<string, Tried> => {
-    const known = tried.get(life) ?? new Map<string, Tried>()
-    tried.set(life, known)
+    let known = tried.get(life)
+    if (known === undefined) tried.set(life, (known = new Map()))
     return known
   }
   return {
@@ -34,7 +34,7 @@ export const inDoubt: MakeCheck = (facts, fail): Check => {
         }
         if (last?.doubt === true && last.n >= n)
           fail(`${life.id} tries another batch at place ${n} of ${actor} while the outcome of its last one at ${last.n} is unknown`)
-        known.set(actor, { n, commitId, bytes: bytes.slice(), doubt: false })
+        known.set(actor, { n, commitId, bytes: Buffer.from(bytes), doubt: false })
       }
     },
     released: (actor, bundle, life) => {

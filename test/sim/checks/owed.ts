@@ -22,11 +22,12 @@ export const owed: MakeCheck = (_facts, fail) => {
       const owes = actors.get(actor)
       if (owes === undefined) return
       const effects = [...owes.effects].filter(([, pending]) => pending.size > 0)
-      const dues = [...owes.timers.values()]
-      if (effects.length === 0 && dues.length === 0) return
-      const first = Math.min(...[...record.hints.values()].map(({ due }) => due))
+      let due = Infinity
+      for (const timer of owes.timers.values()) due = Math.min(due, timer)
+      if (effects.length === 0 && due === Infinity) return
+      let first = Infinity
+      for (const hint of record.hints.values()) first = Math.min(first, hint.due)
       if (effects.length > 0 && first === Infinity) fail(`${actor} owes effects to ${effects.map(([to]) => to).join()} and has no hint`)
-      const due = Math.min(...dues)
       // With effects pending the hint says 'now', which may be a little after a timer that was due meanwhile.
       if (effects.length === 0 && first > due)
         fail(`${actor} owes a timer at ${due} and its first hint is ${first === Infinity ? 'missing' : `at ${first}`}`)
