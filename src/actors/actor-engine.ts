@@ -375,7 +375,7 @@ export class ActorEngine implements Engine, Host {
     return {
       activations: this.#directory.size,
       pendingEvents: this.#pendingEvents,
-      counters: Object.fromEntries(Object.entries(this.counters)) as Record<string, number>,
+      counters: { ...this.counters },
     }
   }
 }

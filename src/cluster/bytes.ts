@@ -1,6 +1,8 @@
 /** Bytes of a gossip frame, written and read with bounds. A reader never throws: what does not fit makes it `failed`, and then it gives zeros. */
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true })
+/** Texts of so few units, whose length is one byte, are mostly ids and addresses: without an array of their own. */
+const SHORT = 64
 
 export class ByteWriter {
   #bytes = new Uint8Array(256)
@@ -16,7 +18,12 @@ export class ByteWriter {
   }
 
   u32(value: number): void {
-    for (const shift of [24, 16, 8, 0]) this.byte((value >>> shift) & 255)
+    this.#room(4)
+    const bytes = this.#bytes
+    bytes[this.#length++] = value >>> 24
+    bytes[this.#length++] = value >>> 16
+    bytes[this.#length++] = value >>> 8
+    bytes[this.#length++] = value
   }
 
   /** A whole number from 0 to 2^53 − 1, seven bits a byte, low ones first. */
@@ -30,6 +37,24 @@ export class ByteWriter {
   }
 
   text(value: string): void {
+    const start = this.#length
+    const units = value.length
+    if (units <= SHORT) {
+      this.#room(1 + units)
+      const bytes = this.#bytes
+      let at = start
+      bytes[at++] = units
+      let i = 0
+      for (; i < units; i++) {
+        const unit = value.charCodeAt(i)
+        if (unit > 127) break
+        bytes[at++] = unit
+      }
+      if (i === units) {
+        this.#length = at
+        return
+      }
+    }
     const bytes = encoder.encode(value)
     this.varint(bytes.length)
     this.#room(bytes.length)
@@ -37,7 +62,7 @@ export class ByteWriter {
     this.#length += bytes.length
   }
 
-  /** Forgets what was written after `length`. */
+  /** Forgets what was written after `length`; of a writer that goes on to another frame, all. */
   cut(length: number): void {
     this.#length = length
   }

@@ -22,9 +22,17 @@ const KINDS = ['ping', 'ack', 'pingreq', 'nack', 'gossip', 'compare', 'records',
 const SEQ_MAX = 0xffff_ffff
 const WITHIN_MS_MAX = 10 * 60_000
 
+/** One for all frames, as nothing is written while another is: a buffer for each costs more than what is written. */
+const writer = new ByteWriter()
+
+function begun(): ByteWriter {
+  writer.cut(0)
+  return writer
+}
+
 /** Who calls keeps it below FRAME_BYTES_MAX (`updateBytes`). */
 export function encodeFrame({ header, body, updates }: Frame): Uint8Array {
-  const to = new ByteWriter()
+  const to = begun()
   to.byte(VERSION)
   to.byte(KINDS.indexOf(body.kind))
   to.u32(header.cluster)
@@ -43,7 +51,7 @@ export function encodeFrame({ header, body, updates }: Frame): Uint8Array {
 
 /** How many bytes an update takes in a frame. */
 export function updateBytes(update: Update): number {
-  const to = new ByteWriter()
+  const to = begun()
   writeUpdate(to, update)
   return to.length
 }
