@@ -375,7 +375,7 @@ export class ActorEngine implements Engine, Host {
     return {
       activations: this.#directory.size,
       pendingEvents: this.#pendingEvents,
-      counters: { ...this.counters },
+      counters: Object.assign({}, this.counters) as unknown as Record<string, number>,
     }
   }
 }

@@ -345,7 +345,7 @@ class NodeRouter implements Router, ActorCalls {
       pulling: this.#pulls.holding,
       leaving: this.#handoff.leaving,
       toHandOver: this.#handoff.progress.left,
-      counters: Object.fromEntries(Object.entries(this.#counters)) as Record<string, number>,
+      counters: Object.assign({}, this.#counters) as unknown as Record<string, number>,
       times: { handoff: handoff.numbers(), pull: pull.numbers(), movedPause: movedPause.numbers(), failover: failover.numbers() },
     }
   }
