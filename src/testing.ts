@@ -25,4 +25,4 @@ export { runScenario, type Ran, type RunOptions } from './testing/run-scenario.t
 export { simulate, type SimulateOptions, type World } from './testing/simulate.ts'
 export type { StoreFailure } from './testing/store-faults.ts'
 export { SimulationError, type Property } from './testing/trace.ts'
-export type { NodeState } from './testing/world.ts'
+export type { NodeState } from './testing/processes.ts'

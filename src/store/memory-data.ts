@@ -38,6 +38,9 @@ interface Journal {
   emptied: number
 }
 
+/** Told of each batch, and of each new record of a 'replace' actor, in the instant in which it is durable. */
+export type Placed = (actor: string, mode: 'append' | 'replace', bytes: Uint8Array) => void
+
 type AppendFault = 'refused' | 'unknown-before' | 'unknown-after' | null
 
 export class MemoryData {
@@ -45,8 +48,13 @@ export class MemoryData {
   readonly #hints = new Map<string, Hint[]>()
   readonly #meta = new Map<string, Uint8Array>()
   readonly #generations = new Map<string, number>()
+  readonly #placed: Placed | null
   #ref = 0
   batches = 0
+
+  constructor(placed: Placed | null = null) {
+    this.#placed = placed
+  }
 
   get actorCount(): number {
     return this.#journals.size
@@ -89,6 +97,7 @@ export class MemoryData {
     journal.newest = n
     journal.ref = ref
     this.batches++
+    this.#placed?.(actor, mode, bytes)
   }
 
   #snapshot({ actor, n, hash, bytes, pages }: SnapshotWrite): void {

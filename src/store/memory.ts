@@ -7,7 +7,7 @@
  * answered late.
  */
 import type { Clock } from '../base/clock.ts'
-import { MemoryData } from './memory-data.ts'
+import { MemoryData, type Placed } from './memory-data.ts'
 import {
   StoreError,
   type Append,
@@ -58,8 +58,9 @@ export interface MemoryStore extends Store {
   crash(): void
 }
 
-export function memoryStore(options: MemoryOptions = {}): MemoryStore {
-  return new Connection(new MemoryData(), options)
+/** `placed`: for tests that watch what becomes durable, through whichever connection. */
+export function memoryStore(options: MemoryOptions = {}, placed?: Placed): MemoryStore {
+  return new Connection(new MemoryData(placed), options)
 }
 
 class Connection implements MemoryStore {

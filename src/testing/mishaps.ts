@@ -1,9 +1,7 @@
 /** The faults of a plan as they happen: each where it can, and its end after its time. One node is always left alone, so that somebody serves. */
 import { Cuts } from './cuts.ts'
-import type { FaultKind, Item } from './plan.ts'
+import type { FaultKind, Mishap } from './plan.ts'
 import type { WorldCore } from './world.ts'
-
-export type Mishap = Extract<Item, { kind: FaultKind }>
 
 interface End {
   readonly atMs: number

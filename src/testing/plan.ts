@@ -16,6 +16,7 @@ export type Item = { readonly atMs: number } & (
   | { readonly kind: 'join'; readonly node: string }
 )
 export type FaultKind = Exclude<Item['kind'], 'operation'>
+export type Mishap = Extract<Item, { kind: FaultKind }>
 
 export interface PlanAsked {
   readonly seed: number
@@ -42,7 +43,7 @@ const JOINS_MAX = 3
 const FAULT_SHARE = 0.5
 
 export function drawPlan(asked: PlanAsked): readonly Item[] {
-  const items = [...operations(asked), ...faults(asked)]
+  const items = [...operations(asked), ...drawFaults(asked)]
   return items.sort((a, b) => a.atMs - b.atMs)
 }
 
@@ -64,10 +65,10 @@ function operations({ seed, minutes, users, operations: known }: PlanAsked): Ite
   return items
 }
 
-function faults({ seed, nodes, minutes }: PlanAsked): Item[] {
+export function drawFaults({ seed, nodes, minutes }: Pick<PlanAsked, 'seed' | 'nodes' | 'minutes'>): Mishap[] {
   const choices = drawFrom(seeded(`${seed}/plan/faults`))
   const names = Array.from({ length: nodes }, (_, i) => `n${i + 1}`)
-  const items: Item[] = []
+  const items: Mishap[] = []
   for (const kind of Object.keys(FAULTS) as FaultKind[]) {
     const { perMinute, forMs } = FAULTS[kind]
     const [least, most] = perMinute
@@ -78,7 +79,7 @@ function faults({ seed, nodes, minutes }: PlanAsked): Item[] {
     let count = 0
     for (let atMs = waited(draw, MINUTE_MS / rate); atMs < minutes * MINUTE_MS; atMs += waited(draw, MINUTE_MS / rate)) {
       if (kind === 'join' && ++count > JOINS_MAX) break
-      items.push({ atMs, ...fault(kind, draw, names, forMs, count) } as Item)
+      items.push({ atMs, ...fault(kind, draw, names, forMs, count) } as Mishap)
     }
   }
   return items

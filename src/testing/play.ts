@@ -157,7 +157,7 @@ class Run {
   async #liveness(): Promise<void> {
     const core = this.#core
     this.mishaps.stop()
-    await this.#allUp()
+    await allUp(core)
     // Who asked among the faults has been answered, or is within the time of a request.
     await Promise.all(this.#calls)
     await core.settle()
@@ -170,19 +170,6 @@ class Run {
       })
       if (wrong !== null) core.blame('invariant', `'${name}' does not hold once all is healed and quiet${wrong}`)
       await core.advance(0)
-    }
-  }
-
-  /** Also a node that goes down only now: its drain had begun, or it finds that it was replaced. */
-  async #allUp(): Promise<void> {
-    const core = this.#core
-    const down = (): string[] => core.nodes.filter(({ state }) => state === 'down').map(({ name }) => name)
-    let names = down()
-    for (let round = 0; round === 0 || names.length > 0; round++) {
-      if (round === STARTS_MAX) core.blame('convergence', `after all was healed ${names.join(', ')} went down ${STARTS_MAX} times`)
-      for (const name of names) core.startAlong(name)
-      await core.settle()
-      names = down()
     }
   }
 
@@ -240,5 +227,17 @@ class Run {
     const counts = this.outcomes.get(name) ?? new Map<string, number>()
     this.outcomes.set(name, counts)
     counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
+  }
+}
+
+/** Starts what is down. Also a node that goes down only now: its drain had begun, or it finds that it was replaced. */
+export async function allUp(core: WorldCore): Promise<void> {
+  const down = (): string[] => core.nodes.filter(({ state }) => state === 'down').map(({ name }) => name)
+  let names = down()
+  for (let round = 0; round === 0 || names.length > 0; round++) {
+    if (round === STARTS_MAX) core.blame('convergence', `after all was healed ${names.join(', ')} went down ${STARTS_MAX} times`)
+    for (const name of names) core.startAlong(name)
+    await core.settle()
+    names = down()
   }
 }

@@ -9,6 +9,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Log, LogFields } from '../base/log.ts'
 import { RingCache } from '../cluster/ring-cache.ts'
 import { TimedRingBuilder } from '../cluster/ring-builder.ts'
+import type { GatewayCounters } from '../gateway/counters.ts'
 import { createGateway, type Gateway } from '../gateway/gateway.ts'
 import { ClusterNode } from '../node/cluster-node.ts'
 import type { Options } from '../options.ts'
@@ -103,6 +104,11 @@ export class NodeProcess {
   /** Takes new connections; null: not now. */
   get clients(): Gateway | null {
     return this.#life === 'serving' ? this.#gateway : null
+  }
+
+  /** What its gateway has counted, also when it is over. */
+  get counters(): Readonly<Partial<GatewayCounters>> {
+    return this.#gateway?.stats().counters ?? {}
   }
 
   /** What its engines have found wrong with the app's code, by name. */

@@ -16,7 +16,8 @@ import { resolveOptions, type Options } from '../options.ts'
 import type { Via } from './calls.ts'
 import { checkedRates, type FaultRates } from './nemesis.ts'
 import type { StoreFailure } from './store-faults.ts'
-import { WorldCore, type NodeState } from './world.ts'
+import type { NodeState } from './processes.ts'
+import { WorldCore } from './world.ts'
 
 export interface SimulateOptions {
   /** A whole number from 0. Default: `TROUPE_SEED` of the environment, or one drawn at random; a failure names it. */

@@ -1,6 +1,6 @@
 /**
  * The sockets of a world's clients: whole messages, in order, each way after a latency, between the SDK and a node's gateway. A gateway that crashed ends
- * them, one that is frozen takes and says nothing.
+ * them, one that is frozen takes and says nothing. What happens to a client's network, who opened the socket decides: `Wire`.
  */
 import type { Random } from '../base/random.ts'
 import type { Socket as ClientSocket, SocketEvents } from '../client/platform.ts'
@@ -11,24 +11,61 @@ import type { VirtualTime } from './virtual-time.ts'
 
 const ABNORMAL = 1006
 const LATENCY_MS = [0.2, 2] as const
+/** As `ws` has it: a closing handshake that the other side does not answer ends the socket then. */
+const CLOSING_MS = 30_000
+
+/** A client's socket, and what can happen on its way. */
+export interface Wire extends ClientSocket {
+  /** From now on nothing gets through, that way: what a gateway writes waits there, what the client says arrives later, or never. */
+  hold(way: 'down' | 'up'): void
+  /** Though it is held, the client takes the oldest of what waits. */
+  sip(): void
+  release(): void
+  /** The connection breaks: what is under way is lost, and both ends hear of it. */
+  reset(): void
+  /** The client's end breaks: it hears so, its gateway does not, and nothing gets through any more. As when a phone changes its network. */
+  lose(): void
+}
+
+/** Sees one connection at its gateway's end. Only looks. */
+export interface WireWatch {
+  /** The gateway is given this message. */
+  read(text: string): void
+  /** The gateway wrote these messages, as so many bytes, when so many of others had not been taken. */
+  wrote(texts: readonly string[], bytes: number, waitingBytes: number): void
+  /** The client took so many bytes of what was written. */
+  took(bytes: number): void
+  /** The gateway has let go of it, or is gone. */
+  ended(): void
+}
+export type Watch = (process: NodeProcess) => WireWatch
 
 export class Sockets {
   readonly #time: VirtualTime
   readonly #random: Random
   readonly #find: (host: string) => NodeProcess | null
+  readonly #watch: Watch | undefined
   readonly #lines = new Set<Line>()
 
   /** `find`: who takes a connection to this host now. */
-  constructor(time: VirtualTime, find: (host: string) => NodeProcess | null) {
+  constructor(time: VirtualTime, find: (host: string) => NodeProcess | null, watch?: Watch) {
     this.#time = time
     this.#random = time.random('sockets')
     this.#find = find
+    this.#watch = watch
   }
 
-  open(url: string, events: SocketEvents): ClientSocket {
+  /** That are not over, for the client or for its gateway. */
+  get size(): number {
+    return this.#lines.size
+  }
+
+  open(url: string, events: SocketEvents): Wire {
     const line: Line = new Line(events, {
       later: (run) => void this.#time.after(LATENCY_MS[0] + (LATENCY_MS[1] - LATENCY_MS[0]) * this.#random.float(), run),
+      closing: (run) => void this.#time.after(CLOSING_MS, run),
       over: () => this.#lines.delete(line),
+      watch: this.#watch,
     })
     this.#lines.add(line)
     line.dial(() => this.#find(new URL(url).hostname))
@@ -44,11 +81,14 @@ export class Sockets {
 interface LinePorts {
   /** Runs it after a latency. */
   later(run: () => void): void
+  /** Runs it when a closing handshake has had its time. */
+  closing(run: () => void): void
   over(): void
+  readonly watch: Watch | undefined
 }
 
 class Line {
-  readonly client: ClientSocket
+  readonly client: Wire
   readonly #events: SocketEvents
   readonly #ports: LinePorts
   #process: NodeProcess | null = null
@@ -57,9 +97,17 @@ class Line {
   readonly #toClient: (() => void)[] = []
   readonly #toServer: (() => void)[] = []
   #paused = false
-  #held = 0
+  /** Of what is under way, that has come as far as it can: the gateway does not read, or the way is held. */
+  #unread = 0
+  #untaken = 0
+  #heldUp = false
+  #heldDown = false
+  #watch: WireWatch | null = null
   #closed = false
   #ending = false
+  #lost = false
+  /** The client has heard of the end. */
+  #told = false
   #waitingBytes = 0
   #takenBytes = 0
   #readBytes = 0
@@ -75,6 +123,20 @@ class Line {
         this.#up(() => this.#gone())
         this.#end(code, reason)
       },
+      hold: (way) => {
+        if (way === 'down') this.#heldDown = true
+        else this.#heldUp = true
+      },
+      sip: () => this.#take(this.#lost ? 0 : 1),
+      release: () => {
+        if (this.#lost) return
+        this.#heldDown = false
+        this.#heldUp = false
+        this.#take(Infinity)
+        this.#process?.deliver(() => this.#give())
+      },
+      reset: () => this.#reset(),
+      lose: () => this.#lose(),
     }
   }
 
@@ -92,6 +154,7 @@ class Line {
     if (this.#ending || this.#closed) return
     const gateway = process.clients
     if (gateway === null) return this.#end(ABNORMAL, 'the node takes no clients')
+    this.#watch = this.#ports.watch?.(process) ?? null
     this.#far = gateway.connect(this.#server(), { headers: {}, query: {}, address: '127.0.0.1' })
     this.#down(() => this.#events.opened())
   }
@@ -99,6 +162,7 @@ class Line {
   killed(process: NodeProcess): void {
     if (this.#process !== process) return
     this.#far = null
+    this.#unwatched()
     this.#end(ABNORMAL, 'the node is gone')
   }
 
@@ -124,28 +188,33 @@ class Line {
       },
       resume: () => {
         this.#paused = false
-        while (this.#held > 0 && !this.#isPaused()) {
-          this.#held--
-          this.#toServer.shift()?.()
-        }
+        this.#give()
       },
-      close: (code, reason) => this.#leave(code, reason),
+      close: (code, reason) => {
+        this.#leave(code, reason)
+        this.#ports.closing(() => this.#process?.deliver(() => this.#gone()))
+      },
       destroy: () => this.#leave(ABNORMAL, 'the node closed the connection'),
-      cut: () => this.#leave(ABNORMAL, 'the node cut the connection'),
+      cut: () => {
+        this.#ports.later(() => this.#process?.deliver(() => this.#gone()))
+        this.#end(ABNORMAL, 'the node cut the connection')
+      },
     }
   }
 
-  #isPaused(): boolean {
-    return this.#paused
+  get #deaf(): boolean {
+    return this.#paused || this.#heldUp
   }
 
   #write(bytes: Uint8Array, taken: (() => void) | undefined): void {
     if (this.#closed) return
     this.#waitingBytes += bytes.length
     const texts = textsOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+    this.#watch?.wrote(texts, bytes.length, this.#waitingBytes - bytes.length)
     this.#down(() => {
       this.#waitingBytes -= bytes.length
       this.#takenBytes += bytes.length
+      this.#watch?.took(bytes.length)
       if (taken !== undefined) this.#process?.deliver(taken)
       for (const text of texts) if (!this.#ending) this.#events.message(text)
     })
@@ -160,7 +229,18 @@ class Line {
   #gone(): void {
     const far = this.#far
     this.#far = null
+    this.#unwatched()
     far?.gone()
+  }
+
+  #unwatched(): void {
+    this.#watch?.ended()
+    this.#watch = null
+    this.#over()
+  }
+
+  #over(): void {
+    if (this.#told && this.#far === null) this.#ports.over()
   }
 
   // ── The client's end ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -170,6 +250,7 @@ class Line {
     const bytes = Buffer.from(data as string)
     this.#up(() => {
       this.#readBytes += bytes.length
+      if (this.#far !== null) this.#watch?.read(bytes.toString())
       this.#far?.message(bytes, typeof data !== 'string')
     })
   }
@@ -178,7 +259,8 @@ class Line {
     if (this.#closed) return
     this.#closed = true
     this.#down(() => {
-      this.#ports.over()
+      this.#told = true
+      this.#over()
       this.#events.closed(code, reason)
     })
   }
@@ -187,17 +269,60 @@ class Line {
 
   #down(run: () => void): void {
     this.#toClient.push(run)
-    this.#ports.later(() => this.#toClient.shift()?.())
+    this.#ports.later(() => {
+      if (this.#heldDown) this.#untaken++
+      else this.#toClient.shift()?.()
+    })
   }
 
   #up(run: () => void): void {
     this.#toServer.push(run)
     this.#ports.later(() =>
       this.#process?.deliver(() => {
-        if (this.#paused) this.#held++
+        if (this.#deaf) this.#unread++
         else this.#toServer.shift()?.()
       }),
     )
+  }
+
+  #take(most: number): void {
+    for (let count = Math.min(most, this.#untaken); count > 0; count--) {
+      this.#untaken--
+      this.#toClient.shift()?.()
+    }
+  }
+
+  /** To the gateway, what came while it did not read, or was held up. Reading may pause it again. */
+  #give(): void {
+    while (this.#unread > 0 && !this.#deaf) {
+      this.#unread--
+      this.#toServer.shift()?.()
+    }
+  }
+
+  #lose(): void {
+    if (this.#closed || this.#lost) return
+    this.#lost = true
+    this.#ending = true
+    this.#heldDown = true
+    this.#heldUp = true
+    this.#ports.later(() => {
+      this.#told = true
+      this.#over()
+      this.#events.closed(ABNORMAL, 'the connection was lost')
+    })
+  }
+
+  #reset(): void {
+    if (this.#closed || this.#lost) return
+    this.#toClient.length = 0
+    this.#toServer.length = 0
+    this.#untaken = 0
+    this.#unread = 0
+    this.#heldDown = false
+    this.#ending = true
+    this.#ports.later(() => this.#process?.deliver(() => this.#gone()))
+    this.#end(ABNORMAL, 'the connection was reset')
   }
 }
 

@@ -10,7 +10,7 @@ import type { App } from '../actors/define.ts'
 import type { Random } from '../base/random.ts'
 import { TroupeError } from '../errors.ts'
 import type { Options } from '../options.ts'
-import { memoryStore } from '../store/memory.ts'
+import { memoryStore, type MemoryStore } from '../store/memory.ts'
 import { MemoryNetwork } from '../transport/memory.ts'
 import { alwaysBroken, notYet, type Broken, type Evidence } from './checks.ts'
 import { ANY_NODE } from './clients.ts'
@@ -18,9 +18,10 @@ import { Driver } from './driver.ts'
 import { Journals } from './journal.ts'
 import { idleOf, leftOver } from './leaks.ts'
 import { Nemesis, type FaultRates } from './nemesis.ts'
-import { NodeProcess } from './process.ts'
+import type { NodeProcess } from './process.ts'
+import { Processes, type NodeState } from './processes.ts'
 import { unrest } from './rest.ts'
-import { Sockets } from './sockets.ts'
+import { Sockets, type Watch } from './sockets.ts'
 import { StoreFaults, type StoreFailure } from './store-faults.ts'
 import { Talks } from './talks.ts'
 import { SimulationError, stackOf, Trace, type Property } from './trace.ts'
@@ -33,15 +34,12 @@ export interface WorldParts {
   readonly nodes: readonly string[]
   readonly faults: Required<FaultRates>
   readonly options: Options
+  /** Empty, and in memory. Absent: one that nobody else looks into. */
+  readonly store?: MemoryStore | undefined
+  /** Sees what passes the clients' sockets. */
+  readonly watch?: Watch | undefined
   /** Told now and then how far time is. */
   readonly moved?: ((virtualMs: number) => void) | undefined
-}
-
-export interface NodeState {
-  readonly name: string
-  readonly state: 'starting' | 'up' | 'frozen' | 'draining' | 'down'
-  /** That are in its memory. */
-  readonly actors: number
 }
 
 const START_MS = 60_000
@@ -57,18 +55,16 @@ export class WorldCore {
   readonly seed: number
   readonly store: { fail(how: StoreFailure, times?: number): void }
   readonly #parts: WorldParts
-  readonly #time: VirtualTime
+  readonly time: VirtualTime
   readonly #trace = new Trace()
   readonly #driver: Driver
   readonly #network: MemoryNetwork
-  readonly #sockets: Sockets
+  readonly sockets: Sockets
   readonly #faults: StoreFaults
-  readonly #data = memoryStore()
   readonly #journals: Journals
   #nemesis: Nemesis | null = null
   readonly #watched: App
-  readonly #processes = new Map<string, NodeProcess>()
-  readonly #past: NodeProcess[] = []
+  readonly processes: Processes
   readonly talks: Talks
   #started: Promise<void> | null = null
   #early: (() => void)[] | null = []
@@ -79,18 +75,36 @@ export class WorldCore {
   constructor(parts: WorldParts) {
     this.#parts = parts
     this.seed = parts.seed
-    const time = (this.#time = new VirtualTime(String(parts.seed)))
+    const time = (this.time = new VirtualTime(String(parts.seed)))
     this.#driver = new Driver(time, (error) => this.#break('no-throw', `a callback threw: ${stackOf(error)}`), parts.moved)
     this.#network = new MemoryNetwork(time, time.random('network'), { latencyMs: NET_LATENCY_MS })
     const chooser = time.random('load-balancer')
-    this.#sockets = new Sockets(time, (host) => {
-      if (host !== ANY_NODE) return this.#processes.get(host) ?? null
-      const taking = [...this.#processes.values()].filter(({ clients }) => clients !== null)
-      return taking[Math.floor(chooser.float() * taking.length)] ?? null
-    })
+    this.sockets = new Sockets(
+      time,
+      (host) => {
+        if (host !== ANY_NODE) return this.processes.get(host) ?? null
+        const taking = this.processes.all.filter(({ clients }) => clients !== null)
+        return taking[Math.floor(chooser.float() * taking.length)] ?? null
+      },
+      parts.watch,
+    )
     this.#faults = new StoreFaults(time.random('store'), 0)
     this.#watched = watchedApp(parts.app, (what) => this.#break('purity', what))
-    this.#journals = new Journals(this.#data, parts.app, parts.options)
+    const data = parts.store ?? memoryStore()
+    this.#journals = new Journals(data, parts.app, parts.options)
+    this.processes = new Processes((names) => ({
+      app: this.#watched,
+      clientApp: clientApp(this.#watched, parts.app),
+      options: parts.options,
+      time,
+      network: this.#network,
+      sockets: () => this.sockets,
+      store: data,
+      faults: this.#faults,
+      ticketKey: time.random('ticket-key').bytes(32),
+      seeds: [...new Set([...parts.nodes, ...names])],
+      note: (text) => this.note(text),
+    }))
     this.store = {
       fail: (how, times = 1) => {
         if (!['before', 'after', 'unknown'].includes(how)) throw new TypeError(`store.fail: 'before', 'after' or 'unknown', not '${how}'`)
@@ -101,9 +115,9 @@ export class WorldCore {
     this.talks = new Talks({
       app: parts.app,
       time,
-      sockets: this.#sockets,
+      sockets: this.sockets,
       driver: this.#driver,
-      note: (text) => this.#note(text),
+      note: (text) => this.note(text),
       threw: (what) => this.#break('no-throw', what),
       answered: (what, limitMs, via, ask) => this.#answered(what, limitMs, via, ask),
     })
@@ -113,15 +127,11 @@ export class WorldCore {
   // ── What it is ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   get now(): number {
-    return this.#time.now()
+    return this.time.now()
   }
 
   get nodes(): readonly NodeState[] {
-    return Array.from(this.#processes.values(), ({ name, state, member }) => ({
-      name,
-      state,
-      actors: state === 'down' ? 0 : (member?.engine.stats().activations ?? 0),
-    }))
+    return this.processes.states
   }
 
   trace(): readonly string[] {
@@ -134,12 +144,12 @@ export class WorldCore {
 
   /** Virtual ms since the beginning. */
   get elapsedMs(): number {
-    return this.#time.mono()
+    return this.time.mono()
   }
 
   /** A stream of its own, by name. */
   random(stream: string): Random {
-    return this.#time.random(stream)
+    return this.time.random(stream)
   }
 
   /** Something outside found a promise broken: whoever waits for the world hears of it at once. */
@@ -149,7 +159,7 @@ export class WorldCore {
 
   async ownerOf(actor: string): Promise<string> {
     await this.#ready()
-    const up = [...this.#processes.values()].filter(({ state }) => state === 'up')
+    const up = this.processes.up
     const holder = up.find(({ member }) => member?.engine.has(actor) === true)
     const owner = holder?.name ?? up[0]?.member?.placement.ownerOf(actor)?.id
     if (owner === undefined) throw new TroupeError('unavailable', `no node can have ${actor} now`)
@@ -174,7 +184,7 @@ export class WorldCore {
   async restart(node: string): Promise<void> {
     this.#known(node)
     await this.#ready()
-    if (this.#processes.get(node)?.alive === true) throw new TypeError(`restart: ${node} is up: crash or drain it first`)
+    if (this.processes.get(node)?.alive === true) throw new TypeError(`restart: ${node} is up: crash or drain it first`)
     await this.#serves(node)
   }
 
@@ -182,7 +192,7 @@ export class WorldCore {
     if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(node) || node === ANY_NODE)
       throw new TypeError(`join: a node's name has 1–32 of a–z, 0–9 and -, not '${node}'`)
     await this.#ready()
-    if (this.#processes.has(node)) throw new TypeError(`join: there is a node ${node}; restart it if it is down`)
+    if (this.processes.get(node) !== undefined) throw new TypeError(`join: there is a node ${node}; restart it if it is down`)
     await this.#serves(node)
   }
 
@@ -190,22 +200,22 @@ export class WorldCore {
     this.#known(node)
     await this.#ready()
     this.#settled = false
-    const process = this.#processes.get(node) as NodeProcess
+    const process = this.processes.get(node) as NodeProcess
     if (process.state !== 'up') throw new TypeError(`drain: ${node} is ${process.state}`)
-    this.#note(`${node} drains`)
+    this.note(`${node} drains`)
     await this.#settles(process.drain(), `${node} drains`, CALL_MS)
   }
 
   /** Begins a drain; resolves when it is over, however long that takes among faults. */
   drainAlong(node: string): Promise<void> {
-    this.#note(`${node} drains`)
-    return (this.#processes.get(node) as NodeProcess).drain()
+    this.note(`${node} drains`)
+    return (this.processes.get(node) as NodeProcess).drain()
   }
 
   /** Begins to start a node that is down, or a further one. */
   startAlong(node: string): void {
     this.#settled = false
-    if (this.#processes.get(node)?.alive !== true) this.#start(node)
+    if (this.processes.get(node)?.alive !== true) this.#start(node)
   }
 
   freeze(node: string): void {
@@ -235,15 +245,15 @@ export class WorldCore {
   async settle(): Promise<void> {
     await this.#ready()
     this.#throwBroken()
-    this.#note('everything is healed')
+    this.note('everything is healed')
     this.#nemesis?.stop()
     this.#faults.heal()
     this.#network.heal()
-    for (const process of this.#processes.values()) process.thaw()
-    if ([...this.#processes.values()].every(({ alive }) => !alive)) for (const name of this.#processes.keys()) this.#start(name)
-    const begunAt = this.#time.mono()
+    for (const process of this.processes.all) process.thaw()
+    if (this.processes.all.every(({ alive }) => !alive)) for (const name of this.processes.names) this.#start(name)
+    const begunAt = this.time.mono()
     for (let [looked, proven] = [false, false]; ;) {
-      const unquiet = unrest([...this.#processes.values()])
+      const unquiet = unrest(this.processes.all)
       const broken = unquiet === null ? await this.#inTime(notYet(this.#evidence())) : null
       this.#throwBroken()
       if (unquiet === null && broken === null) {
@@ -256,19 +266,19 @@ export class WorldCore {
       // What no time will mend is said at once.
       if (broken !== null && !looked) await this.check()
       looked ||= broken !== null
-      if (this.#time.mono() >= begunAt + SETTLE_MS)
+      if (this.time.mono() >= begunAt + SETTLE_MS)
         this.#break(broken?.property ?? 'convergence', `${SETTLE_MS / 1000} s after all was healed ${broken?.what ?? unquiet}`)
       this.#throwBroken()
-      await this.#driver.until(() => false, LOOK_MS + (this.#time.mono() - begunAt) / 10)
+      await this.#driver.until(() => false, LOOK_MS + (this.time.mono() - begunAt) / 10)
     }
     this.#settled = true
-    this.#note('everything is at rest')
+    this.note('everything is at rest')
   }
 
   async check(): Promise<void> {
     await this.#ready()
     this.#throwBroken()
-    for (const process of [...this.#past, ...this.#processes.values()]) {
+    for (const process of this.processes.ever) {
       if (process.count('impure') > 0) this.#break('purity', `folding the same events twice gave two states on ${process.name}`)
       if (process.count('notJson') > 0)
         this.#break('purity', `a state is not JSON, so it is another after the next activation (${process.name})`)
@@ -284,9 +294,9 @@ export class WorldCore {
     await this.#ready()
     this.talks.close()
     const { idleMs, lasting } = idleOf(this.#parts)
-    const endMs = this.#time.mono() + 2 * idleMs + ABANDONED_MS
+    const endMs = this.time.mono() + 2 * idleMs + ABANDONED_MS
     for (let left: string | null; (left = await this.#inTime(leftOver(this.#evidence(), lasting))) !== null;) {
-      if (this.#time.mono() >= endMs) this.#break('memory', `${Math.round(2 * idleMs + ABANDONED_MS)} ms after the last use ${left}`)
+      if (this.time.mono() >= endMs) this.#break('memory', `${Math.round(2 * idleMs + ABANDONED_MS)} ms after the last use ${left}`)
       this.#throwBroken()
       await this.#driver.until(() => this.#broken !== null, idleMs / 10)
     }
@@ -304,7 +314,7 @@ export class WorldCore {
       this.#life = 'closed'
       this.#nemesis?.stop()
       this.talks.close()
-      for (const process of this.#processes.values()) process.crash()
+      for (const process of this.processes.all) process.crash()
     }
   }
 
@@ -338,11 +348,11 @@ export class WorldCore {
   #ready(): Promise<void> {
     if (this.#life === 'closed') throw new TroupeError('unavailable', 'this world is closed')
     this.#started ??= (async () => {
-      const rests = (): boolean => unrest([...this.#processes.values()]) === null
+      const rests = (): boolean => unrest(this.processes.all) === null
       if (!(await this.#driver.until(() => this.#broken !== null || rests(), START_MS)))
-        this.#break('convergence', `the cluster did not come up: ${unrest([...this.#processes.values()])}`)
+        this.#break('convergence', `the cluster did not come up: ${unrest(this.processes.all)}`)
       this.#throwBroken()
-      this.#note('everything serves')
+      this.note('everything serves')
       this.#faults.share = this.#parts.faults.store
       const early = this.#early ?? []
       this.#early = null
@@ -353,10 +363,10 @@ export class WorldCore {
   }
 
   #newNemesis(): Nemesis {
-    return new Nemesis(this.#time, this.#parts.faults, {
-      serving: () => [...this.#processes.values()].filter(({ state }) => state === 'up').map(({ name }) => name),
+    return new Nemesis(this.time, this.#parts.faults, {
+      serving: () => this.processes.up.map(({ name }) => name),
       crash: (node) => this.crash(node),
-      restart: (node) => this.#processes.get(node)?.alive !== true && this.#start(node),
+      restart: (node) => this.processes.get(node)?.alive !== true && this.#start(node),
       freeze: (node) => this.freeze(node),
       thaw: (node) => this.thaw(node),
       cut: (a, b, how) => this.cut(a, b, how),
@@ -367,7 +377,7 @@ export class WorldCore {
   #do(what: string, run: () => void): void {
     const now = (): void => {
       this.#settled = false
-      this.#note(what)
+      this.note(what)
       run()
     }
     if (this.#early === null) now()
@@ -375,35 +385,19 @@ export class WorldCore {
   }
 
   #known(node: string): () => NodeProcess {
-    if (!this.#processes.has(node)) throw new TypeError(`there is no node ${node}; there are ${[...this.#processes.keys()].join(', ')}`)
-    return () => this.#processes.get(node) as NodeProcess
+    if (this.processes.get(node) === undefined)
+      throw new TypeError(`there is no node ${node}; there are ${this.processes.names.join(', ')}`)
+    return () => this.processes.get(node) as NodeProcess
   }
 
   #start(name: string): void {
-    const before = this.#processes.get(name)
-    if (before !== undefined) this.#past.push(before)
-    const { options, nodes } = this.#parts
-    const process = new NodeProcess(name, this.#past.length, {
-      app: this.#watched,
-      clientApp: clientApp(this.#watched, this.#parts.app),
-      options,
-      time: this.#time,
-      network: this.#network,
-      sockets: () => this.#sockets,
-      store: this.#data,
-      faults: this.#faults,
-      ticketKey: seededKey(this.#time),
-      seeds: [...new Set([...nodes, ...this.#processes.keys()])],
-      note: (text) => this.#note(text),
-    })
-    this.#processes.set(name, process)
-    process.start().catch((error: unknown) => this.#break('no-throw', `${name} did not start: ${stackOf(error)}`))
+    this.processes.start(name).catch((error: unknown) => this.#break('no-throw', `${name} did not start: ${stackOf(error)}`))
   }
 
   async #serves(node: string): Promise<void> {
     this.#settled = false
     this.#start(node)
-    const process = this.#processes.get(node) as NodeProcess
+    const process = this.processes.get(node) as NodeProcess
     const ready = (): boolean => process.member?.view().members.find(({ id }) => id === node)?.phase === 'ready' && process.state === 'up'
     await this.#driver.until(() => this.#broken !== null || !process.alive || ready(), START_MS)
     this.#throwBroken()
@@ -416,7 +410,7 @@ export class WorldCore {
       options: this.#parts.options,
       acks: this.talks.acks,
       followers: this.talks.followers,
-      processes: [...this.#processes.values()],
+      processes: this.processes.all,
       now: this.now,
     }
   }
@@ -426,23 +420,20 @@ export class WorldCore {
     return this.#settles(promise, 'looking into the nodes', CALL_MS)
   }
 
-  #note(text: string): void {
-    this.#trace.note(this.#time.mono(), text)
+  /** Into the trace, and so into the hash. */
+  note(text: string): void {
+    this.#trace.note(this.time.mono(), text)
   }
 
   /** The first counts. */
   #break(property: Property, what: string): void {
-    this.#note(`BROKEN ${property}: ${what}`)
+    this.note(`BROKEN ${property}: ${what}`)
     this.#broken ??= { property, what }
   }
 
   #throwBroken(): void {
     if (this.#broken === null) return
     const { property, what } = this.#broken
-    throw new SimulationError(property, what, this.seed, this.#time.mono(), this.trace())
+    throw new SimulationError(property, what, this.seed, this.time.mono(), this.trace())
   }
-}
-
-function seededKey(time: VirtualTime): Uint8Array {
-  return time.random('ticket-key').bytes(32)
 }
