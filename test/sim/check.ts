@@ -61,6 +61,13 @@ export interface Facts {
   count(what: string): void
 }
 
+/** What those need who only look at the ledgers in the end. */
+export interface Outcomes {
+  readonly ops: readonly Pick<Op, 'id' | 'actor' | 'type' | 'data'>[]
+  ledgers(): Iterable<Pick<ActorLedger, 'actor' | 'ids'>>
+  count(what: string): void
+}
+
 export interface Check {
   readonly name: string
   /** A group was handed to the store. */
@@ -104,6 +111,8 @@ export interface Check {
   end?(): void
 }
 
+/** Of a property that needs no more than that, also where there are gateways. */
+export type MakeOutcomeCheck = (outcomes: Outcomes, fail: (message: string) => void) => Pick<Check, 'name' | 'end'>
 export type MakeCheck = (facts: Facts, fail: (message: string) => void) => Check
 
 type Hook = Exclude<keyof Check, 'name'>

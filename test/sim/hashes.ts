@@ -16,6 +16,8 @@ const SEEDS: readonly RunAsked[] = [
   { seed: 1, minutes: 1, kind: 'cluster' },
   { seed: 2, minutes: 1, kind: 'cluster' },
   { seed: 3, minutes: 1, kind: 'cluster' },
+  { seed: 1, minutes: 0.25, kind: 'gateway' },
+  { seed: 2, minutes: 0.25, kind: 'gateway' },
 ]
 
 export async function hashes(): Promise<Record<string, string>> {

@@ -26,6 +26,8 @@ export interface EntryData {
   readonly name?: string
   readonly inMs?: number
   readonly due?: number
+  /** Makes it large. */
+  readonly pad?: string
 }
 
 /** Where the ids of a record begin and end. Quotes within a string have a backslash before them, and no id has a bracket. */

@@ -4,7 +4,7 @@
  *   --minutes M                       the long run: so many minutes of real time, seeds of all kinds
  *   --seeds COUNT [--from N]          so many seeds (default 100)
  *   --seed N [--scenario JSON]        one; --shrink looks for the smallest scenario that still fails
- *   --kind engine|cluster|mixed --store plain|mongodb|mixed --nodes N --virtual-minutes V
+ *   --kind engine|cluster|gateway|mixed --store plain|mongodb|mixed --nodes N --virtual-minutes V
  *   --workers N --keep-going --counts --forget --lines N --shrink-seconds S
  *
  * Prints the seed first and the reproducing command last. Exit codes: 0, 1 safety, 2 liveness, 3 non-determinism, 4 leak, 64 usage.
@@ -73,9 +73,10 @@ const realMinutes = numberOf('minutes')
 if (single !== undefined && realMinutes !== undefined)
   wrong('--minutes is how long a run of many seeds takes; for the virtual length of one seed say --virtual-minutes')
 const long = realMinutes !== undefined
-const kind = oneOf('kind', ['engine', 'cluster', 'mixed'], long ? 'mixed' : 'engine')
-const store = oneOf('store', ['plain', 'mongodb', 'mixed'], long ? 'mixed' : 'plain')
+const kind = oneOf('kind', ['engine', 'cluster', 'gateway', 'mixed'], long ? 'mixed' : 'engine')
+const store = oneOf('store', ['plain', 'mongodb', 'mixed'], long && kind !== 'gateway' ? 'mixed' : 'plain')
 if (single !== undefined && (kind === 'mixed' || store === 'mixed')) wrong('one seed is of one kind and on one store')
+if (kind === 'gateway' && store !== 'plain') wrong('seeds of the kind gateway are on the plain store')
 const scenario = values.scenario === undefined ? undefined : (readScenario(values.scenario) ?? wrong('--scenario is not one'))
 if (scenario !== undefined && single === undefined) wrong('--scenario is for one seed: say --seed, too')
 
@@ -85,15 +86,16 @@ const nodes = numberOf('nodes')
 const asked = {
   minutes: numberOf('virtual-minutes') ?? 2,
   ...(nodes !== undefined && { nodes }),
-  ...(kind === 'cluster' && { kind }),
+  ...((kind === 'cluster' || kind === 'gateway') && { kind }),
   ...(store === 'mongodb' && { store }),
 }
 const workers = single === undefined ? (numberOf('workers') ?? Math.min(8, availableParallelism())) : 1
 const lines = numberOf('lines') ?? 80
 const shrinkMs = (numberOf('shrink-seconds') ?? 60) * 1000
 
-/** Every other seed is a cluster, every fourth of each kind is on MongoDB's layout. */
+/** Of mixed seeds every fifth has gateways, every other of the rest is a cluster; every fourth of these two is on MongoDB's layout. */
 function kindsOf(seed: number): { readonly kind?: SeedKind; readonly store?: StoreKind } {
+  if (kind === 'mixed' && seed % 5 === 0) return { kind: 'gateway' }
   return {
     ...(kind === 'mixed' && seed % 2 === 0 && { kind: 'cluster' }),
     ...(store === 'mixed' && Math.floor(seed / 2) % 4 === 0 && { store: 'mongodb' }),

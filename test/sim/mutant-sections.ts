@@ -8,6 +8,7 @@ import { CLUSTER_MUTANTS } from './cluster-mutants.ts'
 import { GATEWAY_MUTANTS } from './gateway-mutants.ts'
 import { huntBySeeds, huntByTests, type Caught, type Mutant, type SeedsAsked, type Tests } from './mutate.ts'
 import { MUTANTS } from './mutants.ts'
+import { SESSION_MUTANTS } from './session-mutants.ts'
 
 export interface Section {
   readonly name: string
@@ -46,6 +47,7 @@ export const SECTIONS: readonly Section[] = [
   bySeeds('engine', 'The engine, by seeds of the kind `engine`', MUTANTS),
   bySeeds('cluster', 'Between nodes, by seeds of the kind `cluster`', CLUSTER_MUTANTS),
   byTests('actors', 'The engine, by test/actors', ACTOR_MUTANTS, ({ test, caughtBy }) => ({ files: [`actors/${test}`], title: caughtBy })),
+  bySeeds('sessions', 'Gateways and their clients, by seeds of the kind `gateway`', SESSION_MUTANTS),
   byTests('gateway', 'The gateway, by test/gateway', GATEWAY_MUTANTS, () => ({ files: ['gateway/'] })),
   byTests('routing', 'Routing, by test/routing', ROUTING_MUTANTS, () => ({ files: ['routing/'] })),
   byTests('membership', 'Membership, by test/cluster', MEMBERSHIP_MUTANTS, ({ rule }) => ({ files: MEMBERSHIP_TESTS, first: rule })),

@@ -1,5 +1,5 @@
 /**
- * `npm run sim:mutants [-- --only TEXT|RULE --kind engine|cluster|actors|gateway|routing|membership|ring|mongodb --skip N --seeds 500 --virtual-minutes 1 --workers N --write --why]`:
+ * `npm run sim:mutants [-- --only TEXT|RULE --kind engine|cluster|actors|sessions|gateway|routing|membership|ring|mongodb --skip N --seeds 500 --virtual-minutes 1 --workers N --write --why]`:
  * breaks the production code on purpose, one rule at a time, and shows which property or test notices and after how many seeds.
  * --write puts what came out into the table of docs/simulation.md. Exit 1 if a mutant survives.
  */

@@ -6,6 +6,7 @@
  *   coda      a few more events: those who follow must get them without renewing; then the engines are compared with the journals
  *   leak      nobody uses anything: memory must come back to nothing
  */
+import { runGateway } from './gateway-run.ts'
 import { Nemesis } from './nemesis.ts'
 import { repeats } from './settling-cluster.ts'
 import { checkTimeliness, inspectAll, leaks, unsettled } from './settling.ts'
@@ -46,6 +47,7 @@ const SAMPLE_MS = 500
 const PULL_EVENTS_FEW = 100
 
 export async function runSeed(asked: RunAsked): Promise<RunResult> {
+  if (asked.kind === 'gateway') return runGateway(asked)
   const world = new World(asked.seed, asked.drainAlways)
   const { scenario = {} } = asked
   const sim = new Sim(

@@ -30,6 +30,7 @@ test('whatever is left out of what a seed drew, every property holds', { timeout
 test.each<RunAsked>([
   { seed: 11, minutes: 0.5 },
   { seed: 12, minutes: 0.5, kind: 'cluster' },
+  { seed: 12, minutes: 0.25, kind: 'gateway' },
 ])('a scenario that leaves nothing out is the seed itself: $kind $seed', async (asked) => {
   const { hash, scope } = await runSeed(asked)
   if (scope === undefined) throw new Error('a run without a scope')

@@ -11,12 +11,13 @@ import { mutated, sourceOf } from './mutate.ts'
 import { runSeeds } from './pool.ts'
 import { failureText } from './report.ts'
 import { runSeed, type RunAsked } from './run.ts'
-import type { SeedKind } from './swarm.ts'
 import { Tally } from './tally.ts'
 
 const FIRST_SEED = 1_000
-const SEEDS: Readonly<Record<SeedKind, number>> = { engine: 1_100, cluster: 44 }
+const SEEDS = { engine: 1_100, cluster: 44 } as const
 const MINUTES = 2
+const GATEWAY_SEEDS = 24
+const GATEWAY_MINUTES = 0.5
 /** A busy machine takes as long as it takes; what is judged is on virtual time. */
 const TIMEOUT_MS = 1_800_000
 
@@ -30,7 +31,7 @@ for (const { seed, minutes, nodes, kind = 'engine', store, property } of corpus(
     },
   )
 
-function* seedsOf(kind: SeedKind): Generator<Pick<RunAsked, 'seed' | 'kind'>> {
+function* seedsOf(kind: keyof typeof SEEDS): Generator<Pick<RunAsked, 'seed' | 'kind'>> {
   for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS[kind]; seed++) yield { seed, kind }
 }
 
@@ -38,20 +39,38 @@ test(
   `${SEEDS.engine} engine and ${SEEDS.cluster} cluster seeds from ${FIRST_SEED} on keep every property, and rare paths are taken`,
   { timeout: TIMEOUT_MS },
   async () => {
-    const tallies: Readonly<Record<SeedKind, Tally>> = { engine: new Tally(), cluster: new Tally() }
+    const tallies = { engine: new Tally(), cluster: new Tally() }
     const { failed } = await runSeeds({
       seeds: [...seedsOf('cluster'), ...seedsOf('engine')],
       minutes: MINUTES,
       workers: 2,
       stopAtFirst: true,
       patienceMs: 300_000,
-      progress: (result, asked) => tallies[asked.kind ?? 'engine'].add(result, asked),
+      progress: (result, asked) => tallies[asked.kind === 'cluster' ? 'cluster' : 'engine'].add(result, asked),
     })
     const [first] = failed
     expect(first === undefined ? '' : failureText(first.result, first.asked)).toBe('')
     // What is not exercised is not tested.
     expect(RARE.filter((name) => tallies.engine.count(name) === 0)).toEqual([])
     expect(RARE_CLUSTER.filter((name) => tallies.cluster.count(name) === 0)).toEqual([])
+  },
+)
+
+test(
+  `${GATEWAY_SEEDS} gateway seeds from ${FIRST_SEED} on keep every property, and rare paths are taken`,
+  { timeout: TIMEOUT_MS },
+  async () => {
+    const { failed, tally } = await runSeeds({
+      seeds: Array.from({ length: GATEWAY_SEEDS }, (_, i) => FIRST_SEED + i),
+      kind: 'gateway',
+      minutes: GATEWAY_MINUTES,
+      workers: 2,
+      stopAtFirst: true,
+      patienceMs: 300_000,
+    })
+    const [first] = failed
+    expect(first === undefined ? '' : failureText(first.result, first.asked)).toBe('')
+    expect(RARE_GATEWAY.filter((name) => tally.count(name) === 0)).toEqual([])
   },
 )
 
@@ -127,6 +146,50 @@ const RARE_CLUSTER = [
   'router leasesExpired',
   'router overloaded',
   'router timeouts',
+]
+
+const RARE_GATEWAY = [
+  'resumed at another gateway',
+  'resumed at the same gateway',
+  'session replaced',
+  'expired ticket or token',
+  'gap',
+  'gateway pulls',
+  'slow reader closed',
+  'silent client closed',
+  'socket without room',
+  'more than inflight',
+  'hint slower',
+  'hint drain',
+  'hint refresh',
+  'moved by a drain',
+  'window closed by the end of a socket',
+  'duplicate answered',
+  'send doubled',
+  'one key from two devices',
+  'stranger denied',
+  'gateway malformed',
+  'client reset',
+  'client lose',
+  'client partition',
+  'client deaf',
+  'client slow',
+  'client stall',
+  'crash',
+  'freeze',
+  'drain',
+  'cut',
+  'store',
+  'join',
+  'several devices',
+  'hot actor',
+  'timer',
+  'effect',
+  'effectsRefused',
+  'fenced',
+  'inDoubt',
+  'handedOver',
+  'router leasesExpired',
 ]
 
 test(

@@ -75,8 +75,8 @@ export type ActionName =
   | 'renew'
   | 'burst'
 
-/** engine: nodes on one store that know nothing of each other. cluster: production nodes that gossip, route and hand over. */
-export type SeedKind = 'engine' | 'cluster'
+/** engine: nodes on one store that know nothing of each other. cluster: production nodes that gossip, route and hand over. gateway: these with their gateways and clients. */
+export type SeedKind = 'engine' | 'cluster' | 'gateway'
 
 export type StoreKind = 'plain' | 'mongodb'
 

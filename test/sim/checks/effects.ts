@@ -1,15 +1,15 @@
 /** effects: what an accepted event sent to another actor is there exactly once, and nothing else is. (D4, J7, J9) */
-import type { MakeCheck, Op } from '../check.ts'
+import type { MakeOutcomeCheck, Outcomes } from '../check.ts'
 
 /** The operation that an id began with. */
 export function rootOf(id: string): string {
   return /^o\d+/.exec(id)?.[0] ?? id
 }
 
-export const effects: MakeCheck = (facts, fail) => ({
+export const effects: MakeOutcomeCheck = (facts, fail) => ({
   name: 'effects',
   end: () => {
-    const ops = new Map<string, Op>(facts.ops.map((op) => [op.id, op]))
+    const ops = new Map<string, Outcomes['ops'][number]>(facts.ops.map((op) => [op.id, op]))
     const has = new Map<string, Set<string>>()
     for (const ledger of facts.ledgers()) has.set(ledger.actor, new Set(ledger.ids))
     for (const { actor, ids } of facts.ledgers()) {

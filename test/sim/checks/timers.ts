@@ -1,12 +1,12 @@
 /** timers: each durable timer fires exactly once, never early, and not when it was cancelled or replaced before. (D5, J8) */
-import type { MakeCheck, Op } from '../check.ts'
+import type { MakeOutcomeCheck, Outcomes } from '../check.ts'
 import { EARLY } from '../sim-app.ts'
 import { rootOf } from './effects.ts'
 
-export const timers: MakeCheck = (facts, fail) => ({
+export const timers: MakeOutcomeCheck = (facts, fail) => ({
   name: 'timers',
   end: () => {
-    const ops = new Map<string, Op>(facts.ops.map((op) => [op.id, op]))
+    const ops = new Map<string, Outcomes['ops'][number]>(facts.ops.map((op) => [op.id, op]))
     for (const { actor, ids } of facts.ledgers()) {
       const set = new Map<string, string>()
       for (const id of ids) {
