@@ -33,7 +33,7 @@ export class Device {
   readonly #sim: GatewaySim
   readonly #sdk: Client
   /** What each subscribe of the live link asks for. */
-  readonly #asked = new Map<number, string>()
+  readonly #asked = new Map<number, GatewayFollow>()
   readonly #doubles: Draw
   follows: readonly GatewayFollow[] = []
   #acts = 0
@@ -213,6 +213,8 @@ export class Device {
     // A view from a place it stands at says nothing more: the app keeps what it has.
     const begin = topic === 'sum' || (topic === 'changed' && from === 'start') ? undefined : from
     const follow: GatewayFollow = { ...newFollower(this.name, actor, topic, begin), device: this.name, ids: [] }
+    this.follows = [...this.follows, follow]
+    this.#sim.core.talks.followers.push(follow)
     const stop = this.#caller(actor).subscribe(
       topic,
       (note) => {
@@ -239,8 +241,6 @@ export class Device {
       follow.open = false
       stop()
     }
-    this.follows = [...this.follows, follow]
-    this.#sim.core.talks.followers.push(follow)
   }
 
   #renew(draw: Draw): void {
@@ -262,7 +262,12 @@ export class Device {
   #said(frame: ClientFrame): string {
     const text = JSON.stringify(frame)
     if (frame.t === 'connect') this.#asked.clear()
-    else if (frame.t === 'subscribe') this.#asked.set(frame.id, `${frame.to ?? `counter/${this.user}`}\n${frame.topic}`)
+    else if (frame.t === 'subscribe') {
+      // Of one topic a device has one that is open; an answer to one before it may come later.
+      const actor = frame.to ?? `counter/${this.user}`
+      const follow = this.follows.find(({ open, actor: of, topic }) => open && of === actor && topic === frame.topic)
+      if (follow !== undefined) this.#asked.set(frame.id, follow)
+    }
     if (frame.t !== 'pong') this.#sim.core.note(`${this.name} ▶ ${frame.t === 'connect' ? 'connect' : shortened(text)}`)
     if (frame.t !== 'send' || !this.#doubles.chance(this.#sim.swarm.double)) return text
     this.#sim.count('send doubled')
@@ -274,11 +279,9 @@ export class Device {
     for (const frame of frames) {
       if (frame.t === 'ping') continue
       this.#sim.core.note(`${this.name} ◀ ${frame.t === 'welcome' ? `welcome of ${frame.node}` : shortened(JSON.stringify(frame))}`)
-      const asked = frame.t === 'reply' && frame.ok ? this.#asked.get(frame.id) : undefined
-      if (frame.t !== 'reply' || asked === undefined) continue
+      const follow = frame.t === 'reply' && frame.ok ? this.#asked.get(frame.id) : undefined
+      if (frame.t !== 'reply' || !frame.ok || follow === undefined) continue
       this.#asked.delete(frame.id)
-      const follow = this.follows.findLast(({ open, actor, topic }) => open && `${actor}\n${topic}` === asked)
-      if (follow === undefined || !frame.ok) continue
       const offset = frame.offset ?? 0
       follow.seen = Math.max(follow.seen, offset)
       if (follow.from < 0) follow.from = offset

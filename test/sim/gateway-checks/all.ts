@@ -4,6 +4,7 @@ import { timers } from '../checks/timers.ts'
 import type { MakeGatewayCheck } from '../gateway-check.ts'
 import { bounds } from './bounds.ts'
 import { debounce } from './debounce.ts'
+import { drain } from './drain.ts'
 import { gaps } from './gaps.ts'
 import { gate } from './gate.ts'
 import { once } from './once.ts'
@@ -19,6 +20,7 @@ export const GATEWAY_CHECKS: readonly MakeGatewayCheck[] = [
   gaps,
   sessions,
   slow,
+  drain,
   bounds,
   // Named after what a client counts on: sends between actors and timers, each exactly once.
   (facts, fail) => ({ name: 'sends', end: () => effects(facts, fail).end?.() }),
