@@ -5,8 +5,8 @@
 import { jsonCodec, type Codec } from '../../src/client/codec.ts'
 import { connect, type Client } from '../../src/client/index.ts'
 import type { SendOptions } from '../../src/client/send.ts'
-import { TroupeError } from '../../src/errors.ts'
-import type { ClientFrame, Position, ServerFrame } from '../../src/protocol/frames.ts'
+import { TroupeError, type ErrorCode } from '../../src/errors.ts'
+import type { ClientFrame, ErrorReply, Position, ServerFrame } from '../../src/protocol/frames.ts'
 import { seeded } from '../../src/base/random.ts'
 import type { Caller } from '../../src/testing/calls.ts'
 import { newFollower } from '../../src/testing/clients.ts'
@@ -35,6 +35,8 @@ export class Device {
   /** What each subscribe of the live link asks for. */
   readonly #asked = new Map<number, GatewayFollow>()
   readonly #doubles: Draw
+  /** Sends of the live link that went twice: the first answer, if it was a refusal. */
+  readonly #doubled = new Map<number, ErrorReply | null>()
   follows: readonly GatewayFollow[] = []
   #acts = 0
   #stopped = false
@@ -261,6 +263,7 @@ export class Device {
 
   #said(frame: ClientFrame): string {
     const text = JSON.stringify(frame)
+    if (frame.t === 'connect') this.#doubled.clear()
     if (frame.t === 'connect') this.#asked.clear()
     else if (frame.t === 'subscribe') {
       // Of one topic a device has one that is open; an answer to one before it may come later.
@@ -271,11 +274,22 @@ export class Device {
     if (frame.t !== 'pong') this.#sim.core.note(`${this.name} ▶ ${frame.t === 'connect' ? 'connect' : shortened(text)}`)
     if (frame.t !== 'send' || !this.#doubles.chance(this.#sim.swarm.double)) return text
     this.#sim.count('send doubled')
+    this.#doubled.set(frame.id, null)
     return `${text}\n${text}`
   }
 
+  /** Of a send that went twice the SDK knows one: it is refused only when both are, or the one that is not answered yet may be applied after all. */
+  #single(frame: ServerFrame): readonly ServerFrame[] {
+    const first = frame.t === 'reply' ? this.#doubled.get(frame.id) : undefined
+    if (frame.t !== 'reply' || first === undefined) return [frame]
+    if (frame.ok || first !== null) this.#doubled.delete(frame.id)
+    else this.#doubled.set(frame.id, frame)
+    if (frame.ok) return [frame]
+    return first === null ? [] : [OPEN.has(first.error.code) ? first : frame]
+  }
+
   #heard(message: string | Uint8Array): readonly ServerFrame[] {
-    const frames = jsonCodec.decode(message)
+    const frames = jsonCodec.decode(message).flatMap((frame) => this.#single(frame))
     for (const frame of frames) {
       if (frame.t === 'ping') continue
       this.#sim.core.note(`${this.name} ◀ ${frame.t === 'welcome' ? `welcome of ${frame.node}` : shortened(JSON.stringify(frame))}`)
@@ -289,6 +303,9 @@ export class Device {
     return frames
   }
 }
+
+/** What leaves open whether it was applied. */
+const OPEN: ReadonlySet<ErrorCode> = new Set(['timeout', 'moved', 'unavailable'])
 
 function shortened(text: string): string {
   return text.length <= 200 ? text : `${text.slice(0, 197)}…`
