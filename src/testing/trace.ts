@@ -70,8 +70,10 @@ export class Trace {
     if (this.#lines.length >= 2 * LINES_MAX) this.#lines.splice(0, LINES_MAX)
     const line = `${(atMs / 1000).toFixed(6).padStart(12)} ${text}`
     this.#lines.push(line)
-    this.#a = hash32(line, this.#a)
-    this.#b = hash32(line, this.#b)
+    // Stacks follow a line feed: where the code lies is no part of what happened.
+    const [first = ''] = line.split('\n', 1)
+    this.#a = hash32(first, this.#a)
+    this.#b = hash32(first, this.#b)
   }
 
   /** Of all lines, also of those that are gone: two runs of one seed must give the same. */

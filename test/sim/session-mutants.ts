@@ -228,13 +228,6 @@ const ROWS: readonly Mutant[] = [
     replace: ``,
   },
   {
-    rule: 'H2',
-    name: 'a gateway that drains closes clients whose requests are not answered',
-    file: 'gateway/intake.ts',
-    find: `if (this.#retiring && this.#inflight === 0) this.#reader.done()`,
-    replace: `if (this.#retiring) this.#reader.done()`,
-  },
-  {
     rule: 'D4',
     name: 'the numbers of sender actors are not restored',
     file: 'actors/dedupe.ts',
