@@ -1,8 +1,13 @@
-/** The frames that one turn of the event loop writes to a wire, sent as one message at its end. */
+/**
+ * The frames that one turn of the event loop writes to a wire, sent as one message at its end; and while such messages follow one another faster than
+ * that, those of about a millisecond: each costs tens of microseconds at both ends, whatever is in it.
+ */
 import type { Clock } from '../base/clock.ts'
 import type { Wire } from '../cluster/transport.ts'
 import { ByteWriter } from './bytes.ts'
 import { BATCH_BYTES, KIND, PART_BYTES } from './link-frames.ts'
+
+const SPACING_MS = 1
 
 export class Batch {
   readonly out: ByteWriter = new ByteWriter()
@@ -12,6 +17,7 @@ export class Batch {
   readonly #closing: () => void
   readonly #messageBytes: number
   #scheduled = false
+  #sentAt = -Infinity
   #over = false
 
   /** `wireBytes`: the largest message that the wire takes. */
@@ -33,20 +39,23 @@ export class Batch {
     else this.wake()
   }
 
-  /** A message goes out at the end of this turn, if only for what `closing` writes. */
+  /** A message goes out at the end of this turn, or soon after the last one, if only for what `closing` writes. */
   wake(): void {
     if (this.#scheduled) return
     this.#scheduled = true
-    this.#clock.soon(() => {
+    const now = (): void => {
       this.#scheduled = false
       this.flush()
-    })
+    }
+    if (this.#clock.mono() - this.#sentAt < SPACING_MS) this.#clock.after(SPACING_MS, now)
+    else this.#clock.soon(now)
   }
 
   flush(): void {
     if (this.#over) return
     this.#closing()
     if (this.out.length === 0) return
+    this.#sentAt = this.#clock.mono()
     const message = this.out.take()
     if (message.length <= this.#messageBytes) this.#wire.send(message)
     else for (const part of partsOf(message, this.#messageBytes)) this.#wire.send(part)

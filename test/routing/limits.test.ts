@@ -1,4 +1,6 @@
 /** Deadlines, bounded queues, credit (R1), hops, and what is said when nobody can serve. */
+import { Batch } from '../../src/routing/batch.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
 import { describe, expect, it } from 'vitest'
 import type { SendOutcome } from '../../src/actors/calls.ts'
 import { NOTHING, TestCluster } from './cluster.ts'
@@ -139,6 +141,31 @@ describe('R1: a link is always read', () => {
 })
 
 describe('batches', () => {
+  it('messages that would follow one another within a millisecond are one; one that comes later waits for nothing', () => {
+    const clock = new VirtualClock()
+    const sent: [number, number][] = []
+    const wire = { bufferedBytes: 0, send: (bytes: Uint8Array) => void sent.push([clock.mono(), bytes.length]), close: () => undefined }
+    const batch = new Batch(clock, wire, 65_536, () => undefined)
+    const write = (): void => {
+      batch.out.u8(1)
+      batch.wrote()
+    }
+    write()
+    clock.advance(0)
+    for (let i = 0; i < 4; i++) {
+      clock.advance(0.2)
+      write()
+    }
+    clock.advance(5)
+    write()
+    clock.advance(0)
+    expect(sent).toEqual([
+      [0, 1],
+      [1.2, 4],
+      [5.8, 1],
+    ])
+  })
+
   it('the requests of one turn of the event loop are one message, and so are their answers', async () => {
     const cluster = new TestCluster(['n1', 'n2'])
     const n1 = cluster.node('n1')
