@@ -15,8 +15,8 @@
  *     not registered → no try that began up to then will ever register, and the name is free again.
  * N4  Who claims again on behalf of the same uid only moves the claim's time forward, never back: N3 then refuses the older try too.
  *     So safety needs no clock: `at` only orders the tries.
- * N5  A route that was refused one of the two names gives back the other, unless it was claimed again since: then another try for the same uid
- *     may count on it, and a minute of doubt (N3) frees it.
+ * N5  A route that was refused one of the two names gives back the other, unless it was claimed again since: then another try for the same uid, or
+ *     the same one repeated, may count on it, and a minute of doubt (N3) frees it.
  */
 import { z } from 'zod'
 import { actor, type ReduceContext, type Refusal } from '../../src/index.ts'
@@ -25,7 +25,7 @@ const DOUBT_MS = 60_000
 
 const Claimed = z.strictObject({ uid: z.string().max(64), attempt: z.string().max(200), at: z.int().min(0) })
 const Confirmed = z.strictObject({ uid: z.string().max(64) })
-const Released = z.strictObject({ uid: z.string().max(64), attempt: z.string().max(200) })
+const Released = z.strictObject({ uid: z.string().max(64), attempt: z.string().max(200), at: z.int() })
 const Refused = z.strictObject({ uid: z.string().max(64), at: z.int() })
 
 export interface NameState {
@@ -56,10 +56,10 @@ export const names = actor('name', {
     },
     'name.released': {
       schema: Released,
-      reduce: (state: NameState, { uid, attempt }: z.output<typeof Released>, ctx: ReduceContext): NameState => {
+      reduce: (state: NameState, { uid, attempt, at }: z.output<typeof Released>, ctx: ReduceContext): NameState => {
         const { holder } = state
         if (holder === null || holder.confirmed || holder.uid !== uid) return state // N2
-        if (holder.attempt !== attempt || holder.claims > 1) return state // N5
+        if (holder.attempt !== attempt || holder.at !== at || holder.claims > 1) return state // N5
         ctx.cancel('doubt')
         return { holder: null }
       },

@@ -44,7 +44,7 @@ export async function register(
   } catch (error) {
     // N5. Not waited for beyond its own try: if it fails, the minute of doubt frees the name.
     if (reasonOf(error) === 'taken')
-      await Promise.allSettled(claimed.map((held) => tools.send(`name/${held}`, 'name.released', { uid, attempt })))
+      await Promise.allSettled(claimed.map((held) => tools.send(`name/${held}`, 'name.released', { uid, attempt, at })))
     throw error
   }
   try {

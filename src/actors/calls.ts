@@ -37,6 +37,8 @@ export interface QueryCall {
   readonly args: unknown
   readonly strict?: boolean
   readonly atLeast?: number
+  /** Of this node alone, by its monotonic clock: a proof that began earlier does not do, another node may have taken events since. */
+  readonly provenSince?: number
   readonly timeoutMs?: number
 }
 export interface Answered {

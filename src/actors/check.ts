@@ -74,7 +74,7 @@ function notJson(state: unknown): { readonly path: string; readonly what: string
       if (above.value === value) return { path: pathOf(place), what: `is ${pathOf(above)} again: a cycle` }
     const parts = partsOf(value)
     // Most lists and records hold nothing but plain values.
-    if (parts.every((part) => !isOpen(part) && notPlain(part) === null)) continue
+    if (!parts.includes(undefined) && parts.every((part) => !isOpen(part) && notPlain(part) === null)) continue // `every` passes over holes
     const names = Array.isArray(value) ? null : Object.keys(value)
     for (let i = parts.length - 1; i >= 0; i--) waiting.push({ value: parts[i], step: names?.[i] ?? i, within: place })
   }

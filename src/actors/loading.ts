@@ -4,7 +4,7 @@
  */
 import type { Timer } from '../base/clock.ts'
 import { fail, type Failure } from '../errors.ts'
-import type { Loaded } from '../store/store.ts'
+import { StoreError, type Loaded } from '../store/store.ts'
 import type { ActorDefinition } from './define.ts'
 import type { Folded } from './fold.ts'
 import type { Host } from './host.ts'
@@ -26,6 +26,8 @@ export type Unread =
   | { readonly kind: 'broken'; readonly why: string }
 
 const READ_AGAIN_MAX = 20
+/** Claims of one activation that another node's may overtake before who asks is told to come again. */
+const OVERTAKEN_MAX = 3
 
 export class Loading {
   readonly claims: boolean
@@ -57,7 +59,9 @@ export class Loading {
       (error: unknown) => {
         limit.cancel()
         host.reading.count--
-        this.#unreadable(error)
+        const overtaken = this.claims && error instanceof StoreError && error.reason === 'busy' && error.outcome === 'unknown'
+        if (overtaken && tries < OVERTAKEN_MAX && !this.#over && !host.dead) this.begin(tries + 1)
+        else this.#unreadable(error)
       },
     )
   }

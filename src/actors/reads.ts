@@ -16,7 +16,7 @@ export function answerQuery(host: Host, activation: Activation, request: ReadReq
     request.answer(fail('unknown_query', unknownName(activation.definition.type, 'query', call.name, activation.definition.queries)))
     return
   }
-  prove(host, activation, call.strict === true, call.atLeast ?? 0, request, () => {
+  prove(host, activation, call.strict === true ? Infinity : (call.provenSince ?? -Infinity), call.atLeast ?? 0, request, () => {
     const begunAt = host.clock.mono()
     const { id, key, memory, definition } = activation
     const ctx = { id, type: definition.type, key, now: Math.max(host.clock.now(), memory.lastAt) }
@@ -43,7 +43,7 @@ export function answerTopic(
     request.answer(fail('unknown_topic', unknownName(activation.definition.type, 'topic', call.topic, activation.definition.topics)))
     return
   }
-  prove(host, activation, false, call.atLeast ?? 0, request, () => {
+  prove(host, activation, -Infinity, call.atLeast ?? 0, request, () => {
     const { memory, writer, definition } = activation
     const json = topic.kind === 'view' ? activation.project(call.topic) : undefined
     if (json === null) {
@@ -111,20 +111,20 @@ function release(activation: Activation, request: ReadRequest<QueryCall, QueryOu
   })
 }
 
-/** Runs `then` when the memory is proven newest, at once if it is. */
+/** Runs `then` when the memory is proven newest, at once if it is: by a proof that began lately, and after `since`. */
 function prove<Call extends { readonly actor: string }, Outcome>(
   host: Host,
   activation: Activation,
-  strict: boolean,
+  since: number,
   atLeast: number,
   request: ReadRequest<Call, Outcome>,
   then: () => void,
 ): void {
   const { writer } = activation
-  const fresh = host.clock.mono() - writer.proofAt < host.options.readProofMs
+  const fresh = writer.proofAt > since && host.clock.mono() - writer.proofAt < host.options.readProofMs
   // A batch that is still open will be appended after now: its success is the proof, and the answer waits for it.
   const byAppend = activation.definition.durability === 'event' && writer.hasDraft
-  if (byAppend || (!strict && fresh && atLeast <= activation.memory.offset)) {
+  if (byAppend || (fresh && atLeast <= activation.memory.offset)) {
     then()
     return
   }
@@ -141,7 +141,7 @@ function prove<Call extends { readonly actor: string }, Outcome>(
       return
     }
     // With a batch in flight the newest place may be that batch: its verdict tells.
-    writer.gateDurable({
+    writer.gateFlight({
       released: () => {
         if (answer.n > writer.n) {
           activation.stale()

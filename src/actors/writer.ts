@@ -161,7 +161,12 @@ export class Writer {
   /** Waits for durability, whatever the type's mode. */
   gateDurable(item: GateItem): void {
     if (this.#draft !== null) this.#draft.gate.push(item)
-    else if (this.#flight !== null) this.#flight.gate.push(item)
+    else this.gateFlight(item)
+  }
+
+  /** Waits for the verdict of what is in flight alone. */
+  gateFlight(item: GateItem): void {
+    if (this.#flight !== null) this.#flight.gate.push(item)
     else item.released()
   }
 
@@ -233,10 +238,6 @@ export class Writer {
 
   // ── Appending ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  get #replaces(): boolean {
-    return this.#owner.definition.history === 'none'
-  }
-
   /** For the committer: the batch in flight again (J4), or the draft, sealed (J3). */
   seal(): Append | null {
     if (this.#flight !== null) return this.#flight.append
@@ -271,7 +272,7 @@ export class Writer {
 
   /** J5, with large snapshots written less often, so that writing them stays in proportion to what came since. */
   #snapshotDue(entries: number, bytes: number): boolean {
-    if (this.#replaces) return false
+    if (this.#owner.definition.history === 'none') return false
     if (this.#migrated) return true
     const { snapshotEntries, snapshotBytes } = this.#host.options
     const bytesSince = this.#bytesSince + bytes
@@ -406,7 +407,7 @@ export class Writer {
 
   /** Nothing but claims came since the last: then there is nothing to write (J5). Returns the snapshot if it holds all of the memory, without pages beside it. */
   snapshotAtEnd(): SealedBatch | null {
-    if (this.#replaces || this.epoch === 0 || this.#hash === null || this.#entriesSince === 0) return null
+    if (this.#owner.definition.history === 'none' || this.epoch === 0 || this.#hash === null || this.#entriesSince === 0) return null
     const { memory, definition } = this.#owner
     const hash = Buffer.from(this.#hash, 'latin1')
     const header = { flags: FLAG_CLEAN, n: this.n, epoch: this.epoch, commitId: this.#host.newCommitId(), previous: hash }

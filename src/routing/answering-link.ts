@@ -197,6 +197,7 @@ export class AnsweringLink {
   }
 
   close(why: string): void {
+    if (this.#phase === 'open') this.#batch.flush()
     this.#wire.close()
     this.#end(why)
   }

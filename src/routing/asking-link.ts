@@ -47,6 +47,8 @@ export interface AskingParts {
   readonly log: Log
   readonly options: Options
   viewHash(): string
+  /** The placement under which nothing is left here that belongs to others (H1); '' while there is. */
+  finishedHash(): string
   /** The other end shows its view. */
   sawView(link: AskingLink): void
   /** It answered `moved`, under this view. */
@@ -215,6 +217,8 @@ export class AskingLink {
     }
     this.#phase = 'open'
     this.viewChanged()
+    // It was said to the links that were open then.
+    if (this.#parts.finishedHash() !== '') this.finished(this.#parts.finishedHash())
     const urgent = this.#urgent
     this.#urgent = []
     for (const request of urgent)
@@ -281,6 +285,7 @@ export class AskingLink {
 
   /** Ends it from this side. */
   close(why: string): void {
+    if (this.#phase === 'open') this.#batch?.flush()
     this.#wire?.close()
     this.#end('stale', why)
   }

@@ -25,6 +25,7 @@ export interface LinksParts {
   readonly log: Log
   readonly options: Options
   viewHash(): string
+  finishedHash(): string
   sawView(peer: string, viewHash: string): void
   sawMoved(peer: string, viewHash: string): void
   /** A wire to it was refused, found no way, or broke. */

@@ -33,9 +33,10 @@ export class Local {
     else engine.send(call, done)
   }
 
-  /** Not from memory alone while another node may serve the actor too: an event that was acknowledged there would not be seen (D11). */
+  /** Not from memory alone where another node may have served the actor too since: an event that was acknowledged there would not be seen (D11). */
   query(engine: LocalEngine, call: QueryCall, done: (outcome: QueryOutcome) => void): void {
-    engine.query(this.#pulls.contested(call.actor) ? { ...call, strict: true } : call, done)
+    const provenSince = this.#pulls.provenSince(call.actor)
+    engine.query(provenSince === -Infinity ? call : { ...call, provenSince }, done)
   }
 
   /** `run` with the engine, or with null: not here now. */

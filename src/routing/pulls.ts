@@ -57,6 +57,8 @@ export class Pulls {
   /** Who holds nothing of others under the placement in force (1). */
   readonly #finished = new Map<string, string>()
   readonly #holds = new Map<string, Hold>()
+  /** When an earlier owner was last asked for, or heard of, as one. */
+  #quietSince = -Infinity
 
   constructor(parts: PullParts) {
     this.#parts = parts
@@ -68,6 +70,7 @@ export class Pulls {
 
   placed(before: Placement | null): void {
     const now = this.#parts.clock.mono()
+    this.#quietSince = now
     if (before !== null) this.#earlier.unshift({ placement: before, until: now + this.#parts.options.earlierPlacementMs })
     this.#forget(now)
     for (const peer of this.#finished.keys()) if (this.#parts.routes.reachable(peer) === null) this.#finished.delete(peer)
@@ -76,7 +79,9 @@ export class Pulls {
 
   /** That node has handed over everything, as its placement of this hash has it. */
   finished(peer: string, hash: string): void {
+    if (this.#finished.get(peer) === hash) return
     this.#finished.set(peer, hash)
+    this.#quietSince = this.#parts.clock.mono()
   }
 
   /** Whether a request for the actor must wait for a pull. On the hot path of whoever owns it. */
@@ -86,11 +91,12 @@ export class Pulls {
   }
 
   /**
-   * Another node may serve the actor too, for a moment: an earlier owner that has not said that it holds nothing any more, or its new one. What is in
-   * memory here is the newest then only if it is proven since the question came (D11).
+   * What is in memory here is the newest only if that was proven since then (D11): now, while another node may serve the actor too (an earlier owner
+   * that has not said that it holds nothing any more, or its new one), else the last time that any such node stopped.
    */
-  contested(actor: string): boolean {
-    return !this.#parts.routes.mine(actor) || (this.#earlier.length > 0 && this.#holder(actor, NOBODY) !== null)
+  provenSince(actor: string): number {
+    const contested = !this.#parts.routes.mine(actor) || (this.#earlier.length > 0 && this.#holder(actor, NOBODY) !== null)
+    return contested ? this.#parts.clock.mono() : this.#quietSince
   }
 
   /** `go`: the engine may be asked now. `moved`: it cannot wait here. One of them is called, once. */
@@ -155,14 +161,16 @@ export class Pulls {
         leftMs,
         (out, id) => writePull(out, id, leftMs, hold.actor),
         (answer) => this.#answered(hold, holder.id, answer),
-        (frame) => this.#tooLate(hold.actor, frame),
+        (frame) => this.#tooLate(hold.actor, holder.id, frame),
       ),
     )
   }
 
   /** The engine has read the store meanwhile, perhaps before the last of what the bundle holds was written. */
-  #tooLate(actor: string, frame: AnswerFrame): void {
-    if (frame.t === 'pulled' && frame.bytes.length > 0 && this.#adopt(actor, frame.bytes)) this.#parts.counters.pulled++
+  #tooLate(actor: string, from: string, frame: AnswerFrame): void {
+    if (frame.t !== 'pulled') return
+    if (frame.bytes.length > 0 && this.#adopt(actor, frame.bytes)) this.#parts.counters.pulled++
+    if (frame.finished !== '') this.finished(from, frame.finished)
   }
 
   #answered(hold: Hold, from: string, frame: NodeAnswer): void {

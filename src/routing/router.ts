@@ -152,6 +152,7 @@ class NodeRouter implements Router, ActorCalls {
       log,
       options,
       viewHash: () => routes.hash,
+      finishedHash: () => this.#handoff.finishedHash,
       sawView: () => this.#sync.shown(this.#links),
       sawMoved: (peer, hash) => this.#sync.moved(peer, hash),
       doubted: (id) => views.reportRefused(id),

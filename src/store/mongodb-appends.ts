@@ -67,16 +67,16 @@ async function appendWave(link: Link, appends: readonly Append[]): Promise<Verdi
   return verdicts as Verdict[]
 }
 
-/** Of a record that was replaced nobody reads the pieces any more. */
+/** Of a record that was replaced nobody reads the pieces any more. All at once: verdicts wait for it, an outage just then for one time limit. */
 async function dropReplaced(link: Link, appends: readonly Append[], verdicts: readonly (Verdict | null)[]): Promise<void> {
-  for (const [i, { actor, n, mode, commitId: c, bytes }] of appends.entries()) {
-    if (mode !== 'replace' || verdicts[i] !== 'committed') continue
+  const drop = async ({ actor, n, commitId: c, bytes }: Append): Promise<void> => {
     const large = bytes.length > link.limits.documentBytes
-    if (!large && !link.large.has(actor)) continue
+    if (!large && !link.large.has(actor)) return
     const gone = await dropOtherParts(link.at, { a: actor, n, c })
     if (large) link.large.add(actor)
     else if (gone) link.large.delete(actor)
   }
+  await Promise.all(appends.filter(({ mode }, i) => mode === 'replace' && verdicts[i] === 'committed').map(drop))
 }
 
 /** A2: those whose place before is not there, or could not be asked for. */

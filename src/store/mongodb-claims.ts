@@ -21,7 +21,7 @@ import { batchDoc, stateUpdate } from './mongodb-appends.ts'
 import { writeAll } from './mongodb-bulk.ts'
 import { BY_ID, type HeldDoc } from './mongodb-documents.ts'
 import { pause, reading, write, type Link } from './mongodb-link.ts'
-import { dropOtherParts, firstPiece, wholeBytes, writeParts } from './mongodb-parts.ts'
+import { announceLarge, dropOtherParts, firstPiece, wholeBytes, writeParts } from './mongodb-parts.ts'
 import type { Reads } from './mongodb-reads.ts'
 import { failureOf, storeErrorOf } from './mongodb-trouble.ts'
 import { StoreError, type Claim, type Loaded } from './store.ts'
@@ -39,8 +39,7 @@ export async function claimActor(link: Link, reads: Reads, actor: string, claim:
       link.places.saw(actor, n, claim.mode)
       const loaded = asOf(await reads.load(actor, n), n)
       if (loaded !== null) return loaded
-      // It was there, and another owner has written over it: with the next try the same batch would be there twice (J4). The caller makes another.
-      throw failed(link, actor, 'unknown')
+      throw overtaken(link, actor)
     }
     link.counters.claimsAgain++
     // Rival claimers stop each other: whoever waits less goes first.
@@ -141,6 +140,7 @@ async function tryRecord(link: Link, actor: string, claim: Claim, collisions: nu
   const made = madeFor(link, actor, claim, state === null || bytes === null ? null : { n: state.n, bytes })
   const { commitId } = claim
   const append = { ...made, actor, commitId, entries: state?.e ?? 0 }
+  if (made.bytes.length > link.limits.documentBytes) await announceLarge(link, [{ actor, n: made.n }])
   if ((await writeParts(link, { a: actor, n: made.n, c: commitId }, made.bytes)) !== 'written') throw failed(link, actor, 'refused')
   const [outcome] = await writeAll(link, {
     collection: link.at.states.collectionName,
@@ -156,8 +156,7 @@ async function tryRecord(link: Link, actor: string, claim: Claim, collisions: nu
   }
   const holder = await reading(link, () => link.at.states.findOne({ _id: actor }, { projection: { n: 1, c: 1 } }))
   if (holder !== null && holder.n === made.n && Buffer.compare(holder.c, commitId) === 0) return made.n
-  // It may have been there, and another owner has written over it: as above.
-  if (outcome === 'exists-after-doubt') throw failed(link, actor, 'unknown')
+  if (outcome === 'exists-after-doubt') throw overtaken(link, actor)
   return null
 }
 
@@ -170,6 +169,11 @@ async function holdRecord(link: Link, actor: string, { commitId }: Claim): Promi
 
 function failed(link: Link, actor: string, outcome: 'refused' | 'unknown'): StoreError {
   return new StoreError(outcome, 'lost', `${link.place}: ${actor} could not be claimed now; the log says why. Repeat later`)
+}
+
+/** The claim was there, or may have been, and another owner has written over it: with the next try the same batch would be there twice (J4). The caller makes another. */
+function overtaken(link: Link, actor: string): StoreError {
+  return new StoreError('unknown', 'busy', `${link.place}: another node claimed ${actor} at the same time. Repeat with a new claim`)
 }
 
 function unreadable(link: Link, actor: string, n: number): StoreError {

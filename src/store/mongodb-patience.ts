@@ -4,7 +4,7 @@
  * (`writeCommand`; seen at the death of a primary). So a server that is lost shortens the patience with all that was asked until a moment after: which of it went
  * to that server the driver does not say. What came too late is as an answer that was lost: of a write nothing is known (M3), a read is refused.
  */
-import { MongoNetworkError, type Document } from 'mongodb'
+import { MongoNetworkError, type Document, type MongoClient } from 'mongodb'
 import type { Clock, Timer } from '../base/clock.ts'
 import type { Collections, Rows, Table } from './mongodb-documents.ts'
 import type { MongodbLimits } from './mongodb-options.ts'
@@ -14,7 +14,7 @@ const GRACE_MS = 1000
 
 export interface Patience {
   readonly at: Collections
-  /** To be told when the connections to a server are given up. */
+  /** To be told when the connections to the primary are given up. */
   readonly lost: () => void
 }
 
@@ -86,6 +86,18 @@ export function patient(to: Collections, limits: MongodbLimits, clock: Clock): P
     for (const hurry of under) hurry()
   }
   return { at, lost }
+}
+
+/** Not of a secondary: a majority is slowest just then, and nothing was asked of it. */
+export function onLossOfPrimary(client: MongoClient, lost: () => void): void {
+  const roles = new Map<string, string>()
+  client.on('topologyDescriptionChanged', ({ newDescription: { servers } }) => {
+    for (const address of roles.keys()) if (!servers.has(address)) roles.delete(address)
+    for (const [address, { type }] of servers) if (type !== 'Unknown') roles.set(address, type)
+  })
+  client.on('connectionPoolCleared', ({ address }) => {
+    if (roles.get(address) !== 'RSSecondary') lost()
+  })
 }
 
 /** Each step of a walk has the time of a command. */

@@ -16,7 +16,7 @@ import { appendAll } from './mongodb-appends.ts'
 import { writeAll } from './mongodb-bulk.ts'
 import { claimActor } from './mongodb-claims.ts'
 import { BY_ID, checkedActor, collectionsOf } from './mongodb-documents.ts'
-import { patient } from './mongodb-patience.ts'
+import { onLossOfPrimary, patient } from './mongodb-patience.ts'
 import { newCounters, reading, type Link } from './mongodb-link.ts'
 import { dial, resolveLimits, type MongodbOptions } from './mongodb-options.ts'
 import { LargeRecords } from './mongodb-parts.ts'
@@ -71,7 +71,7 @@ export async function mongodbStore(options: MongodbOptions, ports: MongodbPorts 
     throw error
   }
   const patience = patient(at, limits, clock)
-  client.on('connectionPoolCleared', patience.lost)
+  onLossOfPrimary(client, patience.lost)
   const link: Link = {
     at: patience.at,
     limits,

@@ -202,6 +202,26 @@ describe('reads (D11)', () => {
   })
 })
 
+describe('reads of a write-behind actor (D11, J9)', () => {
+  const slow = actor('slow', {
+    state: () => ({ n: 0 }),
+    durability: { everyMs: 60_000 },
+    events: { add: { reduce: (s: { n: number }) => ({ n: s.n + 1 }) } },
+    queries: { n: (s) => s.n },
+  })
+
+  it('wait for a proof, not for what is written much later', async () => {
+    const node = oneNode(app({ actors: { slow } }))
+    await during(node, node.send('slow/a', 'add'))
+    await node.clock.run(10_000)
+    const begun = node.clock.mono()
+    for (const how of [{}, { strict: true }, { provenSince: begun }])
+      expect(await during(node, node.query('slow/a', 'n', null, how))).toMatchObject({ json: '1' })
+    expect(node.clock.mono() - begun).toBeLessThan(100)
+    expect(node.engine.stats().counters['proofs']).toBeGreaterThanOrEqual(2)
+  })
+})
+
 describe('versions and migrations (J8)', () => {
   const one = actor('m', {
     state: () => ({ n: 0 }),

@@ -25,7 +25,9 @@ const makes: Readonly<Record<string, () => unknown>> = {
   set: () => ({ a: { b: new Set() } }),
   class: () => ({ price: new Money() }),
   undefined: () => ({ last: undefined }),
-  hole: () => ({ list: [1, undefined] }),
+  empty: () => ({ list: [1, undefined] }),
+  // oxlint-disable-next-line no-sparse-arrays
+  hole: () => ({ list: [1, , 2] }),
   function: () => ({ f: () => 1 }),
   NaN: () => ({ mean: NaN }),
   bytes: () => ({ raw: new Uint8Array(2) }),
@@ -44,6 +46,7 @@ describe('dev says where a state is not JSON', () => {
     ['set', 'state.a.b is a Set'],
     ['class', 'state.price is a Money'],
     ['undefined', 'state.last is undefined'],
+    ['empty', 'state.list[1] is undefined'],
     ['hole', 'state.list[1] is undefined'],
     ['function', 'state.f is a function'],
     ['NaN', 'state.mean is NaN'],

@@ -125,6 +125,23 @@ describe('a node that joins', () => {
     for (const actor of waiting) expect(await cluster.during(n1.query(actor))).toMatchObject({ json: '["a","b"]' })
   })
 
+  it('nor once the old owner has said that it holds nothing any more, if it was read before that, whatever became of the bundle', async () => {
+    const cluster = new TestCluster(['n1', 'n2'], { pullMs: 300 })
+    const [n1, n2] = [cluster.node('n1'), cluster.node('n2')]
+    const [actor] = (await movers(cluster, 1)) as [string]
+    cluster.wires.freeze('n1')
+    n2.sees(cluster.decide(['n1', 'n2']))
+    expect(await cluster.during(n2.query(actor))).toMatchObject({ json: '["a"]' })
+    expect(await cluster.during(n1.add(actor, 'b'))).toMatchObject({ ok: true, offset: 2 })
+    // The answer to the pull is lost, and what is left to hand over is nothing.
+    cluster.wires.cut('n1', 'n2')
+    await cluster.during(n1.engine.release(actor))
+    cluster.wires.thaw('n1')
+    n1.sees(cluster.membership)
+    await cluster.during(n1.query(cluster.actorOf('n2')))
+    expect(await cluster.during(n2.query(actor))).toMatchObject({ json: '["a","b"]' })
+  })
+
   it('takes the bundle of an old owner that has written since the actor was read here, and nothing older (H1)', async () => {
     const cluster = new TestCluster(['n1', 'n2'], { pullMs: 300 })
     const [n1, n2] = [cluster.node('n1'), cluster.node('n2')]

@@ -310,8 +310,8 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'D11',
     name: 'an old owner answers from memory though another one is named',
     file: 'routing/pulls.ts',
-    find: `return !this.#parts.routes.mine(actor) || (this`,
-    replace: `return (this`,
+    find: `const contested = !this.#parts.routes.mine(actor) || (this`,
+    replace: `const contested = (this`,
   },
   {
     rule: 'H1',
@@ -326,5 +326,12 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'routing/inbound.ts',
     find: `local.engine?.adopt(bundle, told) === true) counters.adopted++`,
     replace: `local.engine?.adopt(bundle) === true) told((counters.adopted++, true))`,
+  },
+  {
+    rule: 'D11',
+    name: 'what was read while another node took events will do as soon as that one stops',
+    file: 'routing/pulls.ts',
+    find: `contested ? this.#parts.clock.mono() : this.#quietSince`,
+    replace: `contested ? this.#parts.clock.mono() : -Infinity`,
   },
 ]

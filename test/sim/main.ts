@@ -25,7 +25,7 @@ import { EXIT_CODES } from './verdict.ts'
 const USAGE = 64
 const FIRST_SEED_MAX = 1_000_000_000
 /** Real time for one seed. */
-const PATIENCE_MS = 300_000
+const PATIENCE_MS = 900_000
 const PROGRESS_MS = 10_000
 /** Of the long run so many failures are shrunk: the first of each property. */
 const SHRUNK_MAX = 5

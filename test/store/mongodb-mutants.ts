@@ -259,7 +259,7 @@ export const MONGODB_MUTANTS: readonly MongodbMutant[] = [
     rule: 'J4',
     name: 'a claim that another owner has written over is made again under its commit id',
     file: CLAIMS,
-    find: `      throw failed(link, actor, 'unknown')
+    find: `      throw overtaken(link, actor)
     }
     link.counters.claimsAgain++`,
     replace: `    }
@@ -271,8 +271,8 @@ export const MONGODB_MUTANTS: readonly MongodbMutant[] = [
     rule: 'J10',
     name: 'the pieces of a large record stay when the next one is small',
     file: APPENDS,
-    find: `if (!large && !link.large.has(actor)) continue`,
-    replace: `if (!large) continue`,
+    find: `if (!large && !link.large.has(actor)) return`,
+    replace: `if (!large) return`,
     test: FAULTS,
     caughtBy: 'they go with the next record, large or small',
   },

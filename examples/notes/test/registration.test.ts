@@ -69,7 +69,7 @@ function* route(world: World, name: string, email: string, attempt: string, at: 
     if (world.send(`name/${held}`, 'name.claimed', { uid, attempt, at }) === 'taken') {
       for (const other of claimed) {
         yield
-        world.send(`name/${other}`, 'name.released', { uid, attempt })
+        world.send(`name/${other}`, 'name.released', { uid, attempt, at })
       }
       return 'taken'
     }
@@ -81,7 +81,12 @@ function* route(world: World, name: string, email: string, attempt: string, at: 
 }
 
 const tries = fc.array(
-  fc.record({ name: fc.constantFrom('ann', 'bob'), email: fc.constantFrom('x@x.org', 'y@x.org'), at: fc.integer({ min: 1, max: 4 }) }),
+  fc.record({
+    name: fc.constantFrom('ann', 'bob'),
+    email: fc.constantFrom('x@x.org', 'y@x.org'),
+    at: fc.integer({ min: 1, max: 4 }),
+    attempt: fc.nat({ max: 2 }),
+  }),
   {
     minLength: 1,
     maxLength: 5,
@@ -96,13 +101,13 @@ const steps = fc.array(
 )
 
 /** What once failed. */
-const FOUND: [{ name: string; email: string; at: number }[], { what: 'route' | 'effect' | 'doubt'; which: number }[]][] = [
+const FOUND: [{ name: string; email: string; at: number; attempt: number }[], { what: 'route' | 'effect' | 'doubt'; which: number }[]][] = [
   [
     [
-      { name: 'ann', email: 'y@x.org', at: 1 },
-      { name: 'ann', email: 'y@x.org', at: 1 },
-      { name: 'bob', email: 'y@x.org', at: 1 },
-      { name: 'ann', email: 'x@x.org', at: 1 },
+      { name: 'ann', email: 'y@x.org', at: 1, attempt: 0 },
+      { name: 'ann', email: 'y@x.org', at: 1, attempt: 1 },
+      { name: 'bob', email: 'y@x.org', at: 1, attempt: 2 },
+      { name: 'ann', email: 'x@x.org', at: 1, attempt: 3 },
     ],
     [
       ...[2, 1, 0, 1, 2, 0, 2, 0, 0, 3].map((which) => ({ what: 'route' as const, which })),
@@ -118,7 +123,7 @@ test('a name is one account’s, in any order of steps, and free or confirmed wh
   fc.assert(
     fc.property(tries, steps, (wanted, order) => {
       const world = new World()
-      const routes = wanted.map(({ name, email, at }, i) => route(world, name, email, `try-${i}`, at))
+      const routes = wanted.map(({ name, email, at, attempt }) => route(world, name, email, `try-${attempt}`, at))
       for (const { what, which } of order) {
         if (what === 'route') routes[which % routes.length]?.next()
         else if (what === 'effect') world.deliver(which)
