@@ -311,8 +311,8 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'D11',
     name: 'a strict read takes an older proof',
     file: 'actors/reads.ts',
-    find: `(!strict && fresh && atLeast <= activation.memory.offset)`,
-    replace: `(fresh && atLeast <= activation.memory.offset)`,
+    find: `call.strict === true ? Infinity : (call.provenSince ?? -Infinity)`,
+    replace: `call.provenSince ?? -Infinity`,
   },
   {
     rule: 'D11',
@@ -325,8 +325,8 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'D11',
     name: 'a read answers from before what its asker has seen',
     file: 'actors/reads.ts',
-    find: `(!strict && fresh && atLeast <= activation.memory.offset)`,
-    replace: `(!strict && fresh)`,
+    find: `(fresh && atLeast <= activation.memory.offset)`,
+    replace: `fresh`,
   },
   {
     rule: 'order',
