@@ -36,6 +36,7 @@ import { readHistory } from './history.ts'
 import type { Host } from './host.ts'
 import { inspectActivation, type Inspection } from './inspect.ts'
 import { Learnt } from './learnt.ts'
+import { endIfOvertaken } from './overtaken.ts'
 import { Proofs } from './proofs.ts'
 import { answerQuery, answerTopic } from './reads.ts'
 import { jsonOf } from './recorded.ts'
@@ -110,7 +111,7 @@ export class ActorEngine implements Engine, Host {
     this.delivery = new Delivery(this, parts.outgoing ?? this)
     this.#directory = new Directory(this)
     this.#owns = parts.owns ?? (() => true)
-    // What is in memory here is woken by its own timers, but takes note of its hints.
+    // What is in memory here is woken by its own timers, but takes note of its hints, and of those of later owners.
     this.#waker = new Waker(
       this,
       (actor) => this.#owns(actor) || this.#directory.get(actor) !== undefined,
@@ -296,6 +297,7 @@ export class ActorEngine implements Engine, Host {
     const known = this.#directory.get(hint.actor)
     if (known !== undefined) {
       known.writer.foundHint(hint)
+      endIfOvertaken(this, known, hint, () => this.#wake(hint))
       return
     }
     const activation = this.#activation(hint.actor)

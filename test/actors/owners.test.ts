@@ -72,6 +72,18 @@ describe('waking (D5)', () => {
     expect(await during(two, two.query(A, 'heard'))).toMatchObject({ json: '["timer:x x"]' })
   })
 
+  it('is for memory too that another owner’s batches have left behind: that owner may be gone, and nobody ask', async () => {
+    const one = oneNode(counterApp)
+    one.engine.start()
+    await during(one, one.send(A, 'add'))
+    const two = one.another()
+    await during(two, two.send(A, 'later', { name: 'x', inMs: 1000 }))
+    two.engine.kill()
+    await one.clock.run(2000)
+    expect(await during(one, one.query(A, 'heard'))).toMatchObject({ json: '["timer:x x"]' })
+    expect(count(one, 'timersFired')).toBe(1)
+  })
+
   it('a hint of others does not hide an own one behind it', async () => {
     const one = oneNode(counterApp)
     for (let i = 0; i < 100; i++) await during(one, one.send(`counter/${i}`, 'later', { name: 'x', inMs: 1000 }))

@@ -207,6 +207,13 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     rule: 'D5',
+    name: 'what another owner left for memory that is behind is not looked at',
+    file: 'actors/actor-engine.ts',
+    find: `      endIfOvertaken(`,
+    replace: `      void (`,
+  },
+  {
+    rule: 'D5',
     name: 'nobody scans for hints',
     file: 'actors/actor-engine.ts',
     find: `    this.#waker.start()`,

@@ -42,6 +42,8 @@ export interface RunResult {
 /** Virtual ms for everything to settle once healed. */
 const SETTLE_MS = 120_000
 const CODA_MS = 30_000
+/** Before the faults end. */
+const FAREWELL_MS = 3000
 const LEAK_MS = 60_000
 const SAMPLE_MS = 500
 const PULL_EVENTS_FEW = 100
@@ -88,9 +90,13 @@ export async function play(sim: Sim, safetyMs: number): Promise<void> {
     if (!sim.healed) world.after(SAMPLE_MS, sample)
   }
   sample()
-  await world.run(safetyMs)
+  await world.run(safetyMs - (sim.swarm.lasting ? FAREWELL_MS : 0))
 
   for (const client of sim.clients) client.stop()
+  if (sim.swarm.lasting) {
+    sim.clients[0]?.farewell()
+    await world.run(safetyMs)
+  }
   nemesis.heal()
   // Answers that were late when the faults ended are still to come.
   await world.run(world.nowMs + LATE_ANSWER_MS)

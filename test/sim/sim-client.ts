@@ -72,6 +72,12 @@ export class SimClient {
     }
   }
 
+  /** The last that anybody wants while there are faults: a timer for each actor. Nobody asks for them any more: who has them must wake. */
+  farewell(): void {
+    for (const actor of this.#sim.swarm.actors)
+      this.#sim.world.after(600 * this.#random.float(), () => this.#begin('later', actor, this.#freshKey()))
+  }
+
   /** Many events for one actor, close to each other. */
   rush(count: number): void {
     const actor = this.#pick(this.#sim.swarm.actors)

@@ -52,6 +52,8 @@ export interface Swarm {
   readonly cluster: ClusterSwarm | null
   readonly check: boolean
   readonly idleMs: number
+  /** `idleMs` is longer than the seed: nobody leaves memory for having nothing to do. */
+  readonly lasting: boolean
   readonly options: Options
 }
 
@@ -93,20 +95,25 @@ const KINDS = ['counter', 'counter', 'kept', 'head', 'lazy', 'lazyhead', 'evolvi
 
 /** A cluster seed is an engine seed with more drawn from a stream of its own. */
 export function drawSwarm(stream: (name: string) => Random, asked: Asked): Swarm {
-  const drawn = { ...drawKind(stream('swarm'), asked, stream('swarm/moves'), stream('swarm/cluster')), ...drawMore(stream('swarm/more')) }
+  const kind = { ...drawKind(stream('swarm'), asked, stream('swarm/moves'), stream('swarm/cluster')), ...drawMore(stream('swarm/more')) }
+  const drawn = kind.lasting ? { ...kind, idleMs: LASTING_MS } : kind
   if (asked.store !== 'mongodb') return drawn
   const mongodb = stream('swarm/mongodb')
   return { ...drawn, mongodb: true, store: { ...drawn.store, failover: mongodb.float() < 0.6 ? 0.03 * mongodb.float() ** 2 : 0 } }
 }
 
+/** Longer than a seed: who is in memory stays there, and nothing comes about only because an actor leaves it. */
+const LASTING_MS = 3_600_000
+
 /** What came later has a stream of its own, too: it does not shift what older seeds drew. */
-function drawMore(random: Random): Pick<Swarm, 'sluggishEveryMs' | 'hot' | 'devices' | 'rush'> {
+function drawMore(random: Random): Pick<Swarm, 'sluggishEveryMs' | 'hot' | 'devices' | 'rush' | 'lasting'> {
   const every = (p: number, low: number, high: number): number => (random.float() < p ? low + (high - low) * random.float() : Infinity)
   return {
     sluggishEveryMs: every(0.2, 4000, 30_000),
     hot: random.float() < 0.25 ? 0.3 + 0.6 * random.float() : 0,
     devices: random.float() < 0.25 ? 2 + Math.floor(2 * random.float()) : 1,
     rush: random.float() < 0.35 ? 10 + Math.floor(50 * random.float()) : 0,
+    lasting: random.float() < 0.15,
   }
 }
 
@@ -209,6 +216,7 @@ function drawEngines(random: Random, asked: Asked, moves: Random): Swarm {
     hot: 0,
     rush: 0,
     devices: 1,
+    lasting: false,
     cluster: null,
     check: chance(0.2),
     idleMs,
