@@ -54,6 +54,8 @@ export interface TopicCall {
   readonly topic: string
   /** The newest offset the asker has seen: a memory below it is proven newest first (D11). */
   readonly atLeast?: number
+  /** As in a query. */
+  readonly provenSince?: number
   readonly timeoutMs?: number
 }
 /** A topic as it stands, at a durable offset. */

@@ -43,7 +43,7 @@ export function answerTopic(
     request.answer(fail('unknown_topic', unknownName(activation.definition.type, 'topic', call.topic, activation.definition.topics)))
     return
   }
-  prove(host, activation, -Infinity, call.atLeast ?? 0, request, () => {
+  prove(host, activation, call.provenSince ?? -Infinity, call.atLeast ?? 0, request, () => {
     const { memory, writer, definition } = activation
     const json = topic.kind === 'view' ? activation.project(call.topic) : undefined
     if (json === null) {

@@ -160,7 +160,7 @@ export class Inbound {
           else failed(outcome)
         })
       case 'topic':
-        return engine.topic(frame.call, (outcome) => {
+        return this.#parts.local.topic(engine, frame.call, (outcome) => {
           if (outcome.ok) answer(() => writeState(link.out, id, outcome), outcome.json?.length ?? 0)
           else failed(outcome)
         })
@@ -181,7 +181,7 @@ export class Inbound {
     answer: (write: () => void, chars: number) => boolean,
     failed: (failure: Failure) => void,
   ): void {
-    const { leases } = this.#parts
+    const { leases, local } = this.#parts
     if (link.crowded) return failed(CROWDED)
     if (!leases.room(link)) return failed(FULL)
     const lease = leases.lease(link, frame.id, frame.call)
@@ -195,7 +195,7 @@ export class Inbound {
       } else if (!answer(() => writeState(link.out, frame.id, outcome), outcome.json?.length ?? 0)) leases.drop(lease)
     }
     let returned = false
-    const upstream = engine.subscribe(frame.call, lease, (outcome) => {
+    const upstream = local.subscribe(engine, frame.call, lease, (outcome) => {
       answered = outcome
       if (returned) begin(outcome)
     })

@@ -3,7 +3,8 @@
  *
  *  1. A lease that is not renewed runs out: the engine hears no more of it. With its link all leases end at once.
  *  2. A renewal of a subscription that is not here is answered `ended`: its gateway subscribes again.
- *  3. Once a lease the activation is made to prove itself the newest (D11); one that is not ends its subscribers.
+ *  3. Once a lease, and with the first renewal after another node may have served the actor, the activation is made to prove itself the newest (D11);
+ *     one that is not ends its subscribers.
  *  4. A subscriber that has not got what it was told, two renewals long, is told `ended`: subscribing again shows it all.
  *  5. While a link is crowded a signal or view keeps only its newest note, and a log ends: its gateway reads on from history (D9).
  */
@@ -142,7 +143,8 @@ class Lease implements NoteSink, Waiting {
   /** Newest offset that the gateway was told, and at the renewal before. */
   #told = 0
   #toldBefore = 0
-  #provenAt = 0
+  /** A proof was asked for then, or later. */
+  #provenAt: number
   #kept: Note | null = null
   list: DeadlineList | null = null
   expiresAt: number = 0
@@ -154,13 +156,13 @@ class Lease implements NoteSink, Waiting {
     this.link = link
     this.sub = sub
     this.call = call
+    this.#provenAt = leases.parts.clock.mono()
   }
 
   begin(state: TopicState, upstream: Upstream): void {
     this.#upstream = upstream
     this.#kind = state.kind
     this.#told = state.offset
-    this.#provenAt = this.#leases.parts.clock.mono()
   }
 
   note(note: Note): void {
@@ -199,18 +201,20 @@ class Lease implements NoteSink, Waiting {
       return
     }
     this.#toldBefore = this.#told
-    const { clock, options } = this.#leases.parts
-    if (clock.mono() - this.#provenAt < options.leaseMs) return
-    this.#provenAt = clock.mono()
+    const { clock, options, local } = this.#leases.parts
+    const now = clock.mono()
+    if (now - this.#provenAt < options.leaseMs && this.#provenAt >= local.provenSince(this.call.actor)) return
+    this.#provenAt = now
     this.#prove(offset)
   }
 
   /** 3. */
   #prove(atLeast: number): void {
-    const { engine } = this.#leases.parts.local
-    if (engine === null || !engine.has(this.call.actor)) this.#leases.end(this)
+    const { local } = this.#leases.parts
+    const { actor, topic } = this.call
+    if (local.engine === null || !local.engine.has(actor)) this.#leases.end(this)
     else
-      engine.topic({ actor: this.call.actor, topic: this.call.topic, atLeast }, (outcome) => {
+      local.topic(local.engine, { actor, topic, atLeast }, (outcome) => {
         if (!outcome.ok && outcome.code === 'moved') this.#leases.end(this)
       })
   }

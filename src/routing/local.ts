@@ -1,5 +1,5 @@
 /** Asking the engine of this node, for callers here and on other nodes alike: after a pull when there may be something to pull (H1). */
-import type { QueryCall, QueryOutcome, SendCall, SendOutcome } from '../actors/calls.ts'
+import type { NoteSink, QueryCall, QueryOutcome, SendCall, SendOutcome, TopicCall, TopicOutcome, Upstream } from '../actors/calls.ts'
 import { MOVED } from '../actors/requests.ts'
 import type { LocalEngine } from './ports.ts'
 import type { Pulls } from './pulls.ts'
@@ -33,10 +33,27 @@ export class Local {
     else engine.send(call, done)
   }
 
-  /** Not from memory alone where another node may have served the actor too since: an event that was acknowledged there would not be seen (D11). */
   query(engine: LocalEngine, call: QueryCall, done: (outcome: QueryOutcome) => void): void {
-    const provenSince = this.#pulls.provenSince(call.actor)
-    engine.query(provenSince === -Infinity ? call : { ...call, provenSince }, done)
+    engine.query(this.#proven(call), done)
+  }
+
+  topic(engine: LocalEngine, call: TopicCall, done: (outcome: TopicOutcome) => void): void {
+    engine.topic(this.#proven(call), done)
+  }
+
+  subscribe(engine: LocalEngine, call: TopicCall, sink: NoteSink, done: (outcome: TopicOutcome) => void): Upstream {
+    return engine.subscribe(this.#proven(call), sink, done)
+  }
+
+  /** Since when the actor's memory must be proven the newest, monotonic: another node may have served it until then. */
+  provenSince(actor: string): number {
+    return this.#pulls.provenSince(actor)
+  }
+
+  /** Not from memory alone where another node may have served the actor too since: an event that was acknowledged there would not be seen (D11). */
+  #proven<Call extends QueryCall | TopicCall>(call: Call): Call {
+    const provenSince = this.provenSince(call.actor)
+    return provenSince === -Infinity ? call : { ...call, provenSince }
   }
 
   /** `run` with the engine, or with null: not here now. */

@@ -13,7 +13,7 @@ export const QUERY_KIND: ReadKind<QueryCall, Answered> = {
 export const TOPIC_KIND: ReadKind<TopicCall, TopicState> = {
   write: (out, id, timeoutMs, call) => writeTopic(out, 'topic', id, timeoutMs, call),
   outcome: stateOf,
-  here: (engine, call, done) => engine.topic(call, done),
+  here: (engine, call, done, local) => local.topic(engine, call, done),
 }
 
 export const HISTORY_KIND: ReadKind<HistoryCall, HistoryPage> = {

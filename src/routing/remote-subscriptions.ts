@@ -151,12 +151,13 @@ export class RemoteSubscriptions {
 
   /** 4. A stale activation ends its subscribers when it is proven to be (D11). */
   #prove(subscription: Subscription): void {
-    const { engine } = this.#parts.local
-    if (engine === null || !engine.has(subscription.call.actor)) {
+    const { local } = this.#parts
+    const { actor, topic } = subscription.call
+    if (local.engine === null || !local.engine.has(actor)) {
       this.end(subscription)
       return
     }
-    engine.topic({ actor: subscription.call.actor, topic: subscription.call.topic, atLeast: subscription.position.offset }, (outcome) => {
+    local.topic(local.engine, { actor, topic, atLeast: subscription.position.offset }, (outcome) => {
       if (!outcome.ok && outcome.code === 'moved') this.end(subscription)
     })
   }
@@ -189,9 +190,9 @@ class Subscription implements NoteSink, Followed {
     return {
       write: (out, id, timeoutMs, call) => writeTopic(out, 'subscribe', id, timeoutMs, call),
       outcome: (frame) => this.#checked(stateOf(frame)),
-      here: (engine, call, done) => {
+      here: (engine, call, done, local) => {
         let made = true
-        const upstream = engine.subscribe(call, this, (outcome) => {
+        const upstream = local.subscribe(engine, call, this, (outcome) => {
           const checked = this.#checked(outcome)
           made = checked.ok
           if (!made) this.#hangUp()

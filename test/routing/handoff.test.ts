@@ -112,6 +112,17 @@ describe('a node that joins', () => {
     expect(await cluster.during(n2.add(actor, 'c'))).toMatchObject({ ok: true, offset: 3 })
   })
 
+  it('nor tells a subscriber of it', async () => {
+    for (const where of ['n2', 'n3'] as const) {
+      const { cluster, actor } = await readTooEarly()
+      const node = where === 'n2' ? cluster.node('n2') : cluster.start('n3')
+      node.sees(cluster.membership)
+      const follower = node.follow(actor, 'newest')
+      expect(await cluster.during(node.topic(actor, 'newest'))).toMatchObject({ ok: true, offset: 2 })
+      expect(follower.answers).toMatchObject([{ ok: true, offset: 2 }])
+    }
+  })
+
   it('nor does the old owner from what it has still, while the new one takes events', async () => {
     const cluster = new TestCluster(['n1'], { pullMs: 300, handoffActors: 1 })
     const [n1, n2] = [cluster.node('n1'), cluster.start('n2')]

@@ -334,4 +334,18 @@ export const MUTANTS: readonly Mutant[] = [
     find: `contested ? this.#parts.clock.mono() : this.#quietSince`,
     replace: `contested ? this.#parts.clock.mono() : -Infinity`,
   },
+  {
+    rule: 'D11',
+    name: 'a subscriber is shown what was read while another node took events',
+    file: 'routing/local.ts',
+    find: `engine.subscribe(this.#proven(call)`,
+    replace: `engine.subscribe((call)`,
+  },
+  {
+    rule: 'D8',
+    name: 'a followed activation proves itself only once a lease, though another node may have served the actor',
+    file: 'routing/leases.ts',
+    find: ` && this.#provenAt >= local.provenSince(this.call.actor)`,
+    replace: ``,
+  },
 ]

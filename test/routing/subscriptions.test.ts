@@ -259,6 +259,22 @@ describe('an owner that was superseded', () => {
     expect(ours.members).toHaveLength(3)
   })
 
+  it.each(['n1', 'n2'] as const)('is found out by the first renewal after the members change: a follower on %s', async (where) => {
+    const cluster = new TestCluster(['n1', 'n2', 'n3'], { leaseMs: 600_000 })
+    const n3 = cluster.node('n3')
+    const actor = cluster.actorOf('n2')
+    const gateway = new Gateway(cluster, where, actor)
+    await cluster.during(cluster.node('n2').add(actor, 'a'))
+    await cluster.settle(100)
+    n3.sees(cluster.decide(['n3']))
+    cluster.wires.freeze('n3')
+    expect(await cluster.during(n3.add(actor, 'b'))).toMatchObject({ ok: true, offset: 2 })
+    n3.crash()
+    cluster.agree(['n1', 'n2'])
+    await cluster.settle(201_000)
+    expect(gateway.value).toBe(newest(2, 'b'))
+  })
+
   it('is not believed: its older epoch is dropped, and its answer to a subscribe asked again', async () => {
     const cluster = new TestCluster(['n1', 'n2', 'n3'])
     const n1 = cluster.node('n1')
