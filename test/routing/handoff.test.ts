@@ -214,6 +214,60 @@ describe('a node that joins', () => {
   })
 })
 
+describe('that a node holds nothing any more', () => {
+  /** n2 owns what n1 had; n1 has handed all over, and had no link to say so by. */
+  async function unsaid(): Promise<{ cluster: TestCluster; n1: TestNode; n2: TestNode }> {
+    const cluster = new TestCluster(['n1', 'n2'])
+    const [n1, n2] = [cluster.node('n1'), cluster.node('n2')]
+    cluster.agree(['n1', 'n2'], { n2: { phase: 'joining' } })
+    cluster.agree(['n1', 'n2'])
+    await cluster.settle(100)
+    return { cluster, n1, n2 }
+  }
+
+  it('is said to links that open later', async () => {
+    const { cluster, n1, n2 } = await unsaid()
+    await cluster.during(n1.query(cluster.actorOf('n2', 'first')))
+    const pulls = counter(n2, 'pulls')
+    await cluster.during(n2.query(cluster.actorOf('n2', 'second')))
+    expect([pulls, counter(n2, 'pulls')]).toEqual([0, 0])
+  })
+
+  it('is heard from an answer that comes too late to a pull, too', async () => {
+    const { cluster, n2 } = await unsaid()
+    cluster.wires.freeze('n1')
+    await cluster.during(n2.query(cluster.actorOf('n2', 'first')))
+    expect([counter(n2, 'pulls'), counter(n2, 'pullTimeouts')]).toEqual([1, 1])
+    cluster.wires.thaw('n1')
+    await cluster.settle(10)
+    await cluster.during(n2.query(cluster.actorOf('n2', 'second')))
+    expect(counter(n2, 'pulls')).toBe(1)
+  })
+})
+
+it('a node that closes its links sends what waits to be sent with the next message', async () => {
+  const cluster = new TestCluster(['n1', 'n2'])
+  const [n1, n2] = [cluster.node('n1'), cluster.node('n2')]
+  const actor = cluster.actorOf('n2')
+  const follower = n1.follow(actor, 'all')
+  await cluster.settle(100)
+  for (const [at, v] of [
+    [1, 'a'],
+    [1.3, 'b'],
+  ] as const)
+    cluster.clock.after(at, () => void n2.add(actor, v))
+  const sent: number[] = []
+  cluster.wires.fate = (message) => {
+    for (const frame of framesOf(message)) if (frame.t === 'note') sent.push(frame.note.offset)
+    return 'arrives'
+  }
+  // The first note has just gone, the second waits for its millisecond.
+  cluster.clock.after(1.6, () => n2.router.close())
+  await cluster.settle(100)
+  expect(sent).toEqual([1, 2])
+  expect(follower.ended).toBe(1)
+})
+
 describe('order and identity', () => {
   it('senders on every node see their events applied once and in order while the actor moves to and fro', async () => {
     const cluster = new TestCluster(['n1', 'n2', 'n3'])
