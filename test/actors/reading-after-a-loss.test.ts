@@ -110,14 +110,17 @@ it('an effect’s answer that comes to be written while a lost actor waits to be
   expect(one.engine.stats().counters['fenced']).toBe(1)
 })
 
-it.each([3, 4])('a claim that others’ overtake %i times in a row is tried three times more, and then its sender asks again', async (times) => {
-  const [one] = await fenced()
-  let overtaken = 0
-  one.fault = (call) => (call.op === 'claim' && overtaken++ < times ? { kind: 'unknown-before', reason: 'busy' } : null)
-  const sent = await during(one, one.send(A, 'add'))
-  expect(sent).toMatchObject(times === 3 ? { ok: true, offset: 3 } : { ok: false, code: 'store_unavailable' })
-  expect(overtaken).toBe(4)
-})
+it.each([3, 4])(
+  'a claim that others’ overtake %i times in a row is tried three times more, and then its sender asks again',
+  async (times) => {
+    const [one] = await fenced()
+    let overtaken = 0
+    one.fault = (call) => (call.op === 'claim' && overtaken++ < times ? { kind: 'unknown-before', reason: 'busy' } : null)
+    const sent = await during(one, one.send(A, 'add'))
+    expect(sent).toMatchObject(times === 3 ? { ok: true, offset: 3 } : { ok: false, code: 'store_unavailable' })
+    expect(overtaken).toBe(4)
+  },
+)
 
 it('who lost an actor waits some round trips of gossip before it claims it back: it may have been declared dead (J7)', async () => {
   const one = oneNode(counterApp)
