@@ -27,6 +27,7 @@ import { createGateway, type Gateway } from './gateway/gateway.ts'
 import type { RpcServer } from './gateway/grpc/rpc-server.ts'
 import { ClusterAdmin } from './node/cluster-admin.ts'
 import { ClusterNode } from './node/cluster-node.ts'
+import { warnOfForeignTypes } from './node/foreign-types.ts'
 import { LateCalls } from './node/late-calls.ts'
 import { clientServer, closeServer, listen } from './node/listeners.ts'
 import { OwnFigures } from './node/own-figures.ts'
@@ -297,6 +298,7 @@ async function build(app: App, settings: Settings, undo: Undo, failed: (error: u
   rpc?.server.ready()
   phase = 'serving'
   const rpcAddress = rpc?.bound ?? null
+  warnOfForeignTypes(store, app, log)
   log.info({ generation, client: clientUrl, rpc: rpcAddress, admin: adminUrl, mode: settings.mode }, 'serves')
   return {
     id,

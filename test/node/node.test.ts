@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { request } from 'node:https'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
+import { actor, app } from '../../src/actors/define.ts'
 import type { Log, LogFields } from '../../src/base/log.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { startNode, type NodeConfig, type RunningNode } from '../../src/node.ts'
@@ -133,6 +134,32 @@ describe('a life', () => {
     expect(answer.status).toBe(202)
     await node.closed
     expect(await listens(node.clientUrl as string)).toBe(false)
+  })
+
+  test('a store with actors of another app: said once, by the names of their types; the app’s own work', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'troupe-node-'))
+    try {
+      const other = app({
+        actors: Object.fromEntries(
+          ['use', 'user-x', 'users', 'zoo', 'user'].map((type) => [
+            type,
+            actor(type, { state: () => 0, events: { add: { reduce: (n: number) => n + 1 } } }),
+          ]),
+        ),
+      })
+      const first = await start({ app: other, store: `sqlite:${dir}` })
+      const add = (to: string) => new Promise((done) => first.calls.send({ actor: to, type: 'add', data: null, sender: 'test' }, done))
+      for (const to of ['use/r', 'user-x/a', 'user-x/b', 'users/a', 'zoo/1', 'user/bob']) expect(await add(to)).toMatchObject({ ok: true })
+      await first.stop()
+      const warned = Promise.withResolvers<LogFields>()
+      const log: Log = { ...silentLog, warn: (fields, message) => message.includes('does not define') && warned.resolve(fields) }
+      const second = await start({ store: `sqlite:${dir}`, log })
+      expect(await warned.promise).toEqual({ types: 'use, user-x, users, zoo', defined: [...notesApp.byType.keys()].join(', ') })
+      expect(await send(second, 'hi')).toMatchObject({ ok: true })
+      await second.stop()
+    } finally {
+      rmSync(dir, { recursive: true, force: true })
+    }
   })
 
   test('nodes of one store share the keys that the first made (D10)', async () => {
