@@ -32,13 +32,12 @@ import { Directory } from './directory.ts'
 import { DropTime } from './drop-time.ts'
 import { openBundle, type Bundle } from './handoff.ts'
 import type { Engine, EngineParts, EngineStats } from './engine.ts'
-import { readHistory } from './history.ts'
 import type { Host } from './host.ts'
 import { inspectActivation, type Inspection } from './inspect.ts'
 import { Learnt } from './learnt.ts'
 import { endIfOvertaken } from './overtaken.ts'
 import { Proofs } from './proofs.ts'
-import { answerQuery, answerTopic } from './reads.ts'
+import { answerHistory, answerQuery, answerTopic } from './reads.ts'
 import { jsonOf } from './recorded.ts'
 import { MOVED, ReadRequest, SendRequest } from './requests.ts'
 import { TurnContext } from './turn.ts'
@@ -226,9 +225,7 @@ export class ActorEngine implements Engine, Host {
   }
 
   history(call: HistoryCall, done: (outcome: HistoryOutcome) => void): void {
-    this.#read<HistoryCall, HistoryOutcome>(call, done, (request, activation) => {
-      void readHistory(this, activation, call).then((outcome) => request.answer(outcome))
-    })
+    this.#read<HistoryCall, HistoryOutcome>(call, done, (request, activation) => answerHistory(this, activation, request))
   }
 
   async inspect(actor: string): Promise<Inspection | Failure> {
@@ -297,7 +294,7 @@ export class ActorEngine implements Engine, Host {
     const known = this.#directory.get(hint.actor)
     if (known !== undefined) {
       known.writer.foundHint(hint)
-      endIfOvertaken(this, known, hint, () => this.#wake(hint))
+      endIfOvertaken(this, known, hint, () => this.#owns(hint.actor) && this.#wake(hint))
       return
     }
     const activation = this.#activation(hint.actor)

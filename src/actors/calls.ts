@@ -108,6 +108,8 @@ export interface HistoryCall {
   readonly limit: number
   /** Only these event types; absent: all. */
   readonly types?: readonly string[] | null
+  /** As in a query. */
+  readonly provenSince?: number
   readonly timeoutMs?: number
 }
 export interface HistoryEntry {

@@ -13,7 +13,7 @@ import type { Host } from './host.ts'
 export function endIfOvertaken(host: Host, activation: Activation, hint: Hint, again: () => void): void {
   const { writer } = activation
   // What is being read is read to the end, and what is being written meets the fence.
-  const behind = (n: number): boolean => activation.live && writer.quiet && n > writer.n
+  const behind = (n: number): boolean => activation.live && !writer.inFlight && n > writer.n
   if (!behind(hint.n)) return
   host.proofs.ask(activation.id, (answer) => {
     if (answer === null || !behind(answer.n)) return

@@ -4,9 +4,10 @@
  */
 import { fail, type Failure } from '../errors.ts'
 import type { Activation } from './activation.ts'
-import type { QueryCall, QueryOutcome, TopicCall, TopicOutcome, TopicState } from './calls.ts'
+import type { HistoryCall, HistoryOutcome, QueryCall, QueryOutcome, TopicCall, TopicOutcome, TopicState } from './calls.ts'
+import { readHistory } from './history.ts'
 import type { Host } from './host.ts'
-import type { ReadRequest } from './requests.ts'
+import type { ReadRequest, Task } from './requests.ts'
 import { unknownName } from './unknown-name.ts'
 
 export function answerQuery(host: Host, activation: Activation, request: ReadRequest<QueryCall, QueryOutcome>): void {
@@ -71,12 +72,23 @@ export function answerTopic(
     activation.gate({
       released: () => {
         if (request.over) return
+        // What was at the gate before it may have ended the activation: nobody would tell this subscriber anything.
+        if (activation.over) {
+          request.moved()
+          return
+        }
         follow?.(offset)
         request.answer(state())
       },
       moved: () => request.moved(),
       failed: (failure) => request.failed(failure),
     })
+  })
+}
+
+export function answerHistory(host: Host, activation: Activation, request: ReadRequest<HistoryCall, HistoryOutcome>): void {
+  prove(host, activation, request.call.provenSince ?? -Infinity, 0, request, () => {
+    void readHistory(host, activation, request.call).then((outcome) => request.answer(outcome))
   })
 }
 
@@ -111,15 +123,20 @@ function release(activation: Activation, request: ReadRequest<QueryCall, QueryOu
   })
 }
 
+/** Who waits for a proof: nobody any more, or asked again elsewhere, or told why there is none. */
+interface Asker {
+  readonly over: boolean
+  moved(sure: boolean): void
+  failed(failure: Failure): void
+}
+
+/** What was decided by the memory, and nothing else will show to be so, leaves when the memory is proven newest as for a query. */
+export function proveDecided(host: Host, activation: Activation, asker: Asker, then: () => void): void {
+  prove(host, activation, -Infinity, 0, asker, then)
+}
+
 /** Runs `then` when the memory is proven newest, at once if it is: by a proof that began lately, and after `since`. */
-function prove<Call extends { readonly actor: string }, Outcome>(
-  host: Host,
-  activation: Activation,
-  since: number,
-  atLeast: number,
-  request: ReadRequest<Call, Outcome>,
-  then: () => void,
-): void {
+function prove(host: Host, activation: Activation, since: number, atLeast: number, request: Asker, then: () => void): void {
   const { writer } = activation
   const fresh = writer.proofAt > since && host.clock.mono() - writer.proofAt < host.options.readProofMs
   // A batch that is still open will be appended after now: its success is the proof, and the answer waits for it.
@@ -128,16 +145,22 @@ function prove<Call extends { readonly actor: string }, Outcome>(
     then()
     return
   }
+  const moved = (): void => request.moved(true)
+  const failed = (failure: Failure): void => request.failed(failure)
   host.proofs.ask(activation.id, (answer) => {
     if (request.over) return
     if (answer === null) {
-      request.answer(
-        fail('store_unavailable', 'the store cannot prove this actor’s memory newest now: repeat later', { retryAfterMs: 500 }),
-      )
+      request.failed(UNPROVEN)
       return
     }
     if (activation.over) {
-      request.moved()
+      request.moved(true)
+      return
+    }
+    if (!activation.known) {
+      // It claims meanwhile: the newest place may be that claim. What is read then is judged anew.
+      const again: Task = { run: () => prove(host, activation, since, atLeast, request, then), moved, failed }
+      activation.offer(again, false)
       return
     }
     // With a batch in flight the newest place may be that batch: its verdict tells.
@@ -145,14 +168,16 @@ function prove<Call extends { readonly actor: string }, Outcome>(
       released: () => {
         if (answer.n > writer.n) {
           activation.stale()
-          request.moved()
+          request.moved(true)
           return
         }
         writer.proofAt = Math.max(writer.proofAt, answer.begunAt)
-        activation.offer({ run: then, moved: () => request.moved(), failed: (failure) => request.failed(failure) }, false)
+        activation.offer({ run: then, moved, failed }, false)
       },
-      moved: () => request.moved(),
-      failed: (failure) => request.failed(failure),
+      moved,
+      failed,
     })
   })
 }
+
+const UNPROVEN = fail('store_unavailable', 'the store cannot prove this actor’s memory newest now: repeat later', { retryAfterMs: 500 })

@@ -10,6 +10,7 @@ import type { EventDefinition } from './define.ts'
 import { Effects } from './effects.ts'
 import { runTurn } from './guarded-turn.ts'
 import type { Host } from './host.ts'
+import { proveDecided } from './reads.ts'
 import { asRecorded, dataOf } from './recorded.ts'
 import { SendRequest, type Task } from './requests.ts'
 import { dropTimer, setTimer } from './timers.ts'
@@ -266,7 +267,9 @@ function refuse(activation: Activation, host: Host, taken: Taken, refusal: Final
     remember(activation, host, taken, { seq, content, offset: 0, refusal }, at)
   }
   request.outcome = refusalFailure(refusal, seq === 0 ? null : seq + 1)
-  leave(activation, request)
+  // No batch of it will meet the fence where this memory is behind (D2, D11).
+  if (source === null) proveDecided(host, activation, request, () => leave(activation, request))
+  else leave(activation, request)
 }
 
 function refusalFailure({ code, message, reason }: FinalRefusal, next: number | null): Failure {

@@ -38,9 +38,15 @@ export class Waker {
   #scan(): void {
     if (!this.#running || this.#host.dead) return
     const { wakeBatch } = this.#host.options
+    let over = false
+    const limit = this.#host.clock.after(this.#host.options.activationTimeoutMs, () => {
+      over = true
+      this.#scan()
+    })
     this.#host.store.hints(this.#host.clock.now(), wakeBatch, this.#after).then(
       (hints) => {
-        if (!this.#running || this.#host.dead) return
+        limit.cancel()
+        if (over || !this.#running || this.#host.dead) return
         const now = this.#host.clock.mono()
         // All hints of an actor go together, or each would cost a claim of its own.
         for (const [actor, own] of byActor(hints))
@@ -50,7 +56,10 @@ export class Waker {
         if (this.#after === undefined) this.#later(this.#host.options.wakeScanMs)
         else this.#whenLoaded(now)
       },
-      () => this.#later(this.#host.options.wakeScanMs),
+      () => {
+        limit.cancel()
+        if (!over) this.#later(this.#host.options.wakeScanMs)
+      },
     )
   }
 
@@ -73,7 +82,7 @@ export class Waker {
   #whenLoaded(begunAt: number): void {
     this.#host.clock.after(LOOK_MS, () => {
       if (!this.#running || this.#host.dead) return
-      if (this.#host.reading.count > 0) this.#whenLoaded(begunAt)
+      if (this.#host.reading.count > 0 && this.#host.clock.mono() - begunAt < this.#host.options.wakeScanMs) this.#whenLoaded(begunAt)
       else this.#later(Math.min(this.#host.options.wakeScanMs, this.#host.clock.mono() - begunAt))
     })
   }

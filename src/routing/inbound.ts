@@ -165,7 +165,7 @@ export class Inbound {
           else failed(outcome)
         })
       case 'history':
-        return engine.history(frame.call, (outcome) => {
+        return this.#parts.local.history(engine, frame.call, (outcome) => {
           if (outcome.ok) answer(() => writePage(link.out, id, outcome), charsOf(outcome))
           else failed(outcome)
         })

@@ -215,7 +215,9 @@ class Lease implements NoteSink, Waiting {
     if (local.engine === null || !local.engine.has(actor)) this.#leases.end(this)
     else
       local.topic(local.engine, { actor, topic, atLeast }, (outcome) => {
-        if (!outcome.ok && outcome.code === 'moved') this.#leases.end(this)
+        if (outcome.ok) return
+        if (outcome.code === 'moved') this.#leases.end(this)
+        else this.#provenAt = -Infinity
       })
   }
 

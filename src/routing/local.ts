@@ -1,5 +1,16 @@
 /** Asking the engine of this node, for callers here and on other nodes alike: after a pull when there may be something to pull (H1). */
-import type { NoteSink, QueryCall, QueryOutcome, SendCall, SendOutcome, TopicCall, TopicOutcome, Upstream } from '../actors/calls.ts'
+import type {
+  HistoryCall,
+  HistoryOutcome,
+  NoteSink,
+  QueryCall,
+  QueryOutcome,
+  SendCall,
+  SendOutcome,
+  TopicCall,
+  TopicOutcome,
+  Upstream,
+} from '../actors/calls.ts'
 import { MOVED } from '../actors/requests.ts'
 import type { LocalEngine } from './ports.ts'
 import type { Pulls } from './pulls.ts'
@@ -41,6 +52,10 @@ export class Local {
     engine.topic(this.#proven(call), done)
   }
 
+  history(engine: LocalEngine, call: HistoryCall, done: (outcome: HistoryOutcome) => void): void {
+    engine.history(this.#proven(call), done)
+  }
+
   subscribe(engine: LocalEngine, call: TopicCall, sink: NoteSink, done: (outcome: TopicOutcome) => void): Upstream {
     return engine.subscribe(this.#proven(call), sink, done)
   }
@@ -51,7 +66,7 @@ export class Local {
   }
 
   /** Not from memory alone where another node may have served the actor too since: an event that was acknowledged there would not be seen (D11). */
-  #proven<Call extends QueryCall | TopicCall>(call: Call): Call {
+  #proven<Call extends QueryCall | TopicCall | HistoryCall>(call: Call): Call {
     const provenSince = this.provenSince(call.actor)
     return provenSince === -Infinity ? call : { ...call, provenSince }
   }

@@ -68,6 +68,11 @@ export class Pulls {
     return this.#holds.size
   }
 
+  /** Who went with the last view is no holder any more, and may have been one until now. */
+  viewChanged(): void {
+    if (this.#earlier.length > 0) this.#quietSince = this.#parts.clock.mono()
+  }
+
   placed(before: Placement | null): void {
     const now = this.#parts.clock.mono()
     this.#quietSince = now
@@ -127,7 +132,10 @@ export class Pulls {
   }
 
   #forget(now: number): void {
-    while (this.#earlier.length > EARLIER_MAX || (this.#earlier.at(-1)?.until ?? Infinity) <= now) this.#earlier.pop()
+    while (this.#earlier.length > EARLIER_MAX || (this.#earlier.at(-1)?.until ?? Infinity) <= now) {
+      this.#earlier.pop()
+      this.#quietSince = now
+    }
   }
 
   /** Who may have it in memory and was not asked yet (1). */

@@ -19,5 +19,5 @@ export const TOPIC_KIND: ReadKind<TopicCall, TopicState> = {
 export const HISTORY_KIND: ReadKind<HistoryCall, HistoryPage> = {
   write: writeHistory,
   outcome: pageOf,
-  here: (engine, call, done) => engine.history(call, done),
+  here: (engine, call, done, local) => local.history(engine, call, done),
 }

@@ -263,6 +263,7 @@ class NodeRouter implements Router, ActorCalls {
   viewChanged(view: View): void {
     this.#routes.seen(view)
     this.#links.viewChanged(view)
+    this.#pulls.viewChanged()
   }
 
   placed(placement: Placement): void {

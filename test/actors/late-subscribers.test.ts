@@ -100,3 +100,23 @@ describe('who subscribes late', () => {
     expect(seen).toMatchObject({ ok: true, offset: 2, state: { n: 2 } })
   })
 })
+
+it('who subscribes behind a proof that ends the activation, at the gate of one batch, is subscribed at the next one (D8)', async () => {
+  const one = oneNode(counterApp)
+  await during(one, one.send(A, 'add'))
+  const two = one.another()
+  one.fault = (call) => (call.op === 'commit' ? { answerAfterMs: 100 } : null)
+  void one.send(A, 'add') // durable at once, its answer takes 100 ms
+  await one.clock.run(10)
+  await during(two, two.send(A, 'add')) // takes the place after it
+  const strict = one.query(A, 'value', null, { strict: true })
+  await one.clock.run(5)
+  const follower = one.subscribe(A, 'adds')
+  await one.clock.run(200)
+  one.fault = () => null
+  expect(await strict).toMatchObject({ ok: true, json: '3' })
+  await during(one, one.send(A, 'add'))
+  await one.clock.run(1000)
+  expect(follower.answers).toMatchObject([{ ok: true, offset: 3 }])
+  expect(follower.notes).toMatchObject([{ offset: 4 }])
+})

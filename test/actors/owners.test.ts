@@ -7,6 +7,24 @@ import { counterApp } from './counter-app.ts'
 import { during, oneNode, type OneNode } from './one-node.ts'
 
 const A = 'counter/a'
+
+interface Slow {
+  readonly n: number
+  readonly rang: number
+}
+const slow = (type: string, everyMs: number) =>
+  actor(type, {
+    state: (): Slow => ({ n: 0, rang: 0 }),
+    durability: { everyMs },
+    idleMs: 3_600_000,
+    events: {
+      add: { reduce: (s: Slow) => ({ ...s, n: s.n + 1 }) },
+      later: { reduce: (s: Slow, { inMs }: { inMs: number }, ctx) => (ctx.schedule('t', { inMs }, 'ring', {}), s) },
+      ring: { reduce: (s: Slow) => ({ ...s, rang: s.rang + 1 }) },
+    },
+    queries: { n: (s) => s.n, rang: (s) => s.rang },
+  })
+const slowApp = app({ actors: { slow: slow('slow', 2000), slower: slow('slower', 60_000) } })
 const count = (node: OneNode, name: string): number => node.engine.stats().counters[name] ?? 0
 
 describe('a request that meets a fence', () => {
@@ -82,6 +100,59 @@ describe('waking (D5)', () => {
     await one.clock.run(2000)
     expect(await during(one, one.query(A, 'heard'))).toMatchObject({ json: '["timer:x x"]' })
     expect(count(one, 'timersFired')).toBe(1)
+  })
+
+  it('memory that is behind is not woken where the ring places the actor elsewhere: its living owner is not fenced', async () => {
+    const one = oneNode(slowApp, {}, { owns: () => false }) // has the actor in memory still, from a read
+    const two = one.another({ owns: () => true })
+    for (const { engine } of [one, two]) engine.start()
+    await during(two, two.send('slow/a', 'add'))
+    await one.clock.run(3000)
+    await during(one, one.query('slow/a', 'n'))
+    await during(two, two.send('slow/a', 'later', { inMs: 3000 }))
+    await one.clock.run(3090) // written, and its timer has rung: that event is not written yet
+    for (let i = 0; i < 2; i++) expect(await during(two, two.send('slow/a', 'add'))).toMatchObject({ ok: true, durable: false })
+    await one.clock.run(6000)
+    expect([count(two, 'fenced'), count(one, 'claims')]).toEqual([0, 0])
+    expect(await during(two, two.query('slow/a', 'n', null, { strict: true }))).toMatchObject({ json: '3' })
+  })
+
+  it('write-behind memory that is behind is found out though a batch is open', async () => {
+    const one = oneNode(slowApp)
+    one.engine.start()
+    await during(one, one.send('slower/a', 'add'))
+    await one.clock.run(61_000)
+    const two = one.another()
+    void two.send('slower/a', 'later', { inMs: 61_000 })
+    await one.clock.run(60_500) // written
+    two.engine.kill()
+    await during(one, one.send('slower/a', 'add')) // a client that goes on with the owner that is behind
+    await one.clock.run(30_000)
+    expect(await during(one, one.query('slower/a', 'rang'))).toMatchObject({ json: '1' })
+  })
+
+  it.each(['hints', 'load'] as const)('goes on when the store never answers one question (%s)', async (op) => {
+    const one = oneNode(counterApp)
+    for (let i = 0; i < 100; i++) await during(one, one.send(`counter/${i}`, 'later', { name: 'x', inMs: 1000 }))
+    one.engine.kill()
+    const two = one.another()
+    let asked = 0
+    two.fault = (call) => (call.op === op && asked++ === 0 ? { kind: 'silent-before' } : null)
+    two.engine.start()
+    await two.clock.run(60_000)
+    expect(count(two, 'timersFired')).toBe(100)
+  })
+
+  it('goes on though clients have actors read all the time', async () => {
+    const one = oneNode(counterApp)
+    for (let i = 0; i < 100; i++) await during(one, one.send(`counter/${i}`, 'later', { name: 'x', inMs: 1000 }))
+    one.engine.kill()
+    const two = one.another()
+    two.fault = (call) => (call.op === 'load' ? { answerAfterMs: 20 } : null)
+    two.engine.start()
+    for (let i = 0; i < 2000; i++) two.clock.after(10 * i, () => void two.query(`kept/${i}`, 'value'))
+    await two.clock.run(15_000)
+    expect(count(two, 'timersFired')).toBe(100)
   })
 
   it('a hint of others does not hide an own one behind it', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { ActorCalls } from '../../src/actors/calls.ts'
+import { actor, app } from '../../src/actors/define.ts'
 import { counterApp } from './counter-app.ts'
 import { during, oneNode, type OneNode } from './one-node.ts'
 
@@ -108,6 +109,55 @@ it('an effect’s answer that comes to be written while a lost actor waits to be
   expect(await during(one, one.send(A, 'add'))).toMatchObject({ ok: true, offset: 4 })
   expect(one.logged.filter(({ level }) => level === 'error')).toEqual([])
   expect(one.engine.stats().counters['fenced']).toBe(1)
+})
+
+it('a refusal without identity, which no batch will show to be wrong, is not decided by memory that is behind (D2, D11)', async () => {
+  interface Room {
+    readonly n: number
+  }
+  const room = actor('room', {
+    state: (): Room => ({ n: 0 }),
+    events: {
+      join: { reduce: (s: Room, _d: unknown, ctx) => (s.n >= 1 ? ctx.refuse('full') : { n: s.n + 1 }) },
+      leave: { reduce: (s: Room) => ({ n: s.n - 1 }) },
+    },
+  })
+  const one = oneNode(app({ actors: { room } }))
+  await during(one, one.send('room/a', 'join'))
+  expect(await during(one, one.send('room/a', 'join'))).toMatchObject({ ok: false, code: 'refused' })
+  const two = one.another()
+  await during(two, two.send('room/a', 'leave'))
+  two.engine.kill()
+  await one.clock.run(20_000)
+  expect(await during(one, one.send('room/a', 'join'))).toMatchObject({ ok: true })
+})
+
+it('a history is read by memory that is proven the newest, as a query is answered (D11)', async () => {
+  const one = oneNode(counterApp)
+  await during(one, one.send(A, 'add'))
+  const two = one.another()
+  for (let i = 0; i < 5; i++) await during(two, two.send(A, 'add'))
+  two.engine.kill()
+  await one.clock.run(6000)
+  expect(await during(one, one.history(A, 1, 100))).toMatchObject({ ok: true, next: 7, entries: { length: 6 } })
+})
+
+it('a proof that meets the own claim under way is asked for again, and ends nothing (D11, J9)', async () => {
+  const one = oneNode(counterApp)
+  await during(one, one.send('lazy/a', 'add'))
+  await one.clock.run(2000)
+  await during(one, one.engine.drain())
+  const two = one.another()
+  await during(two, two.query('lazy/a', 'value'))
+  const follower = two.subscribe('lazy/a', 'adds')
+  await two.clock.run(100)
+  two.fault = (call) => (call.op === 'newest' ? { applyAfterMs: 10 } : call.op === 'claim' ? { answerAfterMs: 100 } : null)
+  const strict = two.query('lazy/a', 'value', null, { strict: true })
+  await two.clock.run(1)
+  const sent = two.send('lazy/a', 'add')
+  expect(await during(two, strict)).toMatchObject({ ok: true })
+  expect(await during(two, sent)).toMatchObject({ ok: true, offset: 2 })
+  expect([follower.ended, claims(two)]).toEqual([false, 1])
 })
 
 it.each([3, 4])(

@@ -1,6 +1,7 @@
 /** H1, H2: actors go to their new owner warm, in order, and nothing is lost whatever becomes of the bundle. */
 import { describe, expect, it } from 'vitest'
 import type { SendOutcome } from '../../src/actors/calls.ts'
+import type { Options } from '../../src/options.ts'
 import { NOTHING, TestCluster, type TestNode } from './cluster.ts'
 import { framesOf, kindsOf } from './frames.ts'
 
@@ -20,8 +21,8 @@ async function movers(cluster: TestCluster, n: number): Promise<string[]> {
 }
 
 /** n2 has read an actor from the store, as n1 does not answer, and n1, which has not heard of that, has taken another event. */
-async function readTooEarly(): Promise<{ cluster: TestCluster; n1: TestNode; n2: TestNode; actor: string }> {
-  const cluster = new TestCluster(['n1', 'n2'], { pullMs: 300 })
+async function readTooEarly(options: Partial<Options> = {}): Promise<{ cluster: TestCluster; n1: TestNode; n2: TestNode; actor: string }> {
+  const cluster = new TestCluster(['n1', 'n2'], { pullMs: 300, ...options })
   const [n1, n2] = [cluster.node('n1'), cluster.node('n2')]
   const [actor] = (await movers(cluster, 1)) as [string]
   cluster.wires.freeze('n1')
@@ -154,6 +155,26 @@ describe('a node that joins', () => {
     n1.sees(cluster.membership)
     await cluster.during(n1.query(cluster.actorOf('n2')))
     expect(await cluster.during(n2.query(actor))).toMatchObject({ json: '["a","b"]' })
+  })
+
+  it('nor does a history end before what was acknowledged at the old owner', async () => {
+    const { cluster, n1, n2, actor } = await readTooEarly()
+    cluster.wires.cut('n1', 'n2')
+    await cluster.during(n1.engine.release(actor))
+    cluster.wires.thaw('n1')
+    n1.sees(cluster.membership)
+    expect(await cluster.during(n2.history(actor, 1, 10))).toMatchObject({ ok: true, next: 3 })
+  })
+
+  it('nor once the old owner is asked no more, because its placement is long ago or because it has gone', async () => {
+    for (const how of ['long ago', 'gone'] as const) {
+      const { cluster, n1, n2, actor } = await readTooEarly({ earlierPlacementMs: 3000 })
+      expect(await cluster.during(n2.query(actor))).toMatchObject({ json: '["a","b"]' })
+      expect(await cluster.during(n1.add(actor, 'c'))).toMatchObject({ ok: true, offset: 3 })
+      if (how === 'long ago') await cluster.settle(3000)
+      else n2.router.viewChanged(cluster.placement(cluster.decide(['n2']), 'n2').view)
+      expect(await cluster.during(n2.query(actor))).toMatchObject({ json: '["a","b","c"]' })
+    }
   })
 
   it('takes the bundle of an old owner that has written since the actor was read here, and nothing older (H1)', async () => {

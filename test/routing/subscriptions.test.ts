@@ -275,6 +275,50 @@ describe('an owner that was superseded', () => {
     expect(gateway.value).toBe(newest(2, 'b'))
   })
 
+  it('is asked again with the next renewal where the store did not answer', async () => {
+    const cluster = new TestCluster(['n1', 'n2', 'n3'])
+    const [n2, n3] = [cluster.node('n2'), cluster.node('n3')]
+    const actor = cluster.actorOf('n2')
+    await cluster.during(n2.add(actor, 'a'))
+    const gateway = new Gateway(cluster, 'n1', actor)
+    await cluster.settle(100)
+    n3.sees(cluster.decide(['n3']))
+    cluster.wires.freeze('n3')
+    expect(await cluster.during(n3.add(actor, 'b'))).toMatchObject({ ok: true, offset: 2 })
+    n3.crash()
+    cluster.agree(['n1', 'n2'])
+    n2.fault = (call) => (call.op === 'newest' ? { kind: 'refused' } : null)
+    await cluster.settle(10_500)
+    n2.fault = () => null
+    expect(gateway.value).toBe(newest(1, 'a'))
+    await cluster.settle(10_500)
+    expect(gateway.value).toBe(newest(2, 'b'))
+  })
+
+  it.each(['n1', 'n3'] as const)('is followed by nobody who subscribed while it was found out: a follower on %s', async (where) => {
+    const cluster = new TestCluster(['n1', 'n2', 'n3'])
+    const [n1, n2] = [cluster.node('n1'), cluster.node('n2')]
+    const actor = cluster.actorOf('n1')
+    for (const n of ['n2', 'n3']) await cluster.during(cluster.node(n).query(cluster.actorOf('n1', 'x'))) // the links are there
+    await cluster.during(n1.add(actor, 'a'))
+    await cluster.settle(1000)
+    n1.fault = (call) => (call.op === 'commit' ? { answerAfterMs: 100 } : null)
+    void n1.add(actor, 'b')
+    await cluster.settle(10)
+    n2.engine.send({ actor, type: 'add', data: { v: 'c' }, sender: 'user:u' }, () => undefined) // takes it for its own for a moment
+    await cluster.settle(5)
+    const strict = n1.query(actor, 'got', null, { strict: true })
+    await cluster.settle(5)
+    const gateway = new Gateway(cluster, where, actor)
+    await cluster.settle(300)
+    n1.fault = () => null
+    n2.engine.disown()
+    expect(await strict).toMatchObject({ ok: true })
+    await cluster.during(n1.add(actor, 'd'))
+    await cluster.settle(1000)
+    expect(gateway.value).toBe(newest(4, 'd'))
+  })
+
   it('is not believed: its older epoch is dropped, and its answer to a subscribe asked again', async () => {
     const cluster = new TestCluster(['n1', 'n2', 'n3'])
     const n1 = cluster.node('n1')
