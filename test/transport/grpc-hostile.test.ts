@@ -249,6 +249,8 @@ describe('machines', () => {
     process.child.kill('SIGKILL')
     await until(() => ear.end !== null, 'it is told')
     expect(ear.end).toBe('lost')
+    // A dying process closes its connections and its port one after the other: a dial between the two is taken by the port and then reset.
+    await process.ended()
     const next = ears.dial(node.transport, address)
     await until(() => next.end !== null, 'it is told')
     expect(next.end).toBe('refused')
