@@ -48,7 +48,8 @@ export interface SimulatorHooks {
   }
 }
 
-const FEEDS_MS_MAX = 30_000
+/** Beyond a lease (`leaseMs`, 30 s): a feed whose owner has lost sight of it is behind no longer than that. */
+const FEEDS_MS_MAX = 60_000
 
 export async function simulate(options: SimulatorOptions, hooks: SimulatorHooks = {}): Promise<SimulatorReport> {
   const { users, notes, rate, clients, sockets, durationS, patienceS, urls, run, early } = checked(options)
@@ -171,7 +172,7 @@ export async function simulate(options: SimulatorOptions, hooks: SimulatorHooks 
 /** The compiler does not see that a phase has set it. */
 const faultsOf = (faults: Faults | null): FaultsReport | null => faults?.report() ?? null
 
-/** Waits until the feeds have brought everything, no longer than half a minute; then closes the sockets. */
+/** Waits until the feeds have brought everything, no longer than `FEEDS_MS_MAX`; then closes the sockets. */
 async function settled(parts: AuditParts, following: Sockets | null, sockets: number): Promise<FeedReport | null> {
   if (following === null || sockets === 0) return null
   const until = performance.now() + FEEDS_MS_MAX

@@ -90,7 +90,8 @@ export function startFaults(parts: FaultParts): Faults {
   const waiting = new Set<Fault['kind']>()
   const jobs: Promise<void>[] = []
   const timers = new Set<NodeJS.Timeout>()
-  const turn = { kill: 0, drain: 0 }
+  // Each begins with another node: the first to be killed is not the one that was drained just before.
+  const turn = { kill: 0, drain: 1 }
   let over = false
 
   const later = (ms: number, run: () => void): void => {
