@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connect, type Client } from '../../src/client/index.ts'
 import { cleanUp, troupe } from '../cli/troupe.ts'
-import { actorOf, NodeProcess, place, together, until } from './nodes.ts'
+import { actorOf, LIMIT_MS, NodeProcess, place, together, until } from './nodes.ts'
 import { Load } from './load.ts'
 
 const clients: Client[] = []
@@ -32,7 +32,7 @@ beforeAll(async () => {
     NodeProcess,
   ]
   await together([a, b, c])
-})
+}, 4 * LIMIT_MS)
 
 /** All that was acknowledged is there once, in the order sent; nothing that failed for certain is. */
 async function keptBy(node: NodeProcess, load: Load): Promise<void> {
@@ -44,7 +44,7 @@ async function keptBy(node: NodeProcess, load: Load): Promise<void> {
   expect(got).toEqual(load.acked)
 }
 
-describe('a cluster of three', () => {
+describe('a cluster of three', { timeout: 4 * LIMIT_MS }, () => {
   test('every node sees the same members, owners and figures', async () => {
     const views = await Promise.all(
       [a, b, c].map(async (node) => ({
@@ -130,6 +130,8 @@ describe('a cluster of three', () => {
     ]
     const [stranger, neighbour] = (await Promise.all(strangers.map((node) => node.ready()))) as [NodeProcess, NodeProcess]
     for (const node of [stranger, neighbour]) {
+      // Nothing says which of its two outputs is read first.
+      await node.running.line('err', /does not take this node/)
       const said = node.running.err.filter((line) => line.includes('does not take this node'))
       expect(said).toHaveLength(1)
       expect((await node.nodes()).map(({ id }) => id)).toEqual([node.name])
@@ -199,7 +201,8 @@ describe('a cluster of three', () => {
     for (const load of loads) await load.further(5)
     const drained = await troupe(['drain', 'node-b', '--url', a.admin])
     expect(drained).toMatchObject({ code: 0, out: 'node-b has drained\n' })
-    expect(drained.err).toMatch(/^node-b draining: \d+ actors, \d+ sockets left$/m)
+    // Without figures when the node that goes did not say them in time.
+    expect(drained.err).toMatch(/^node-b draining(: \d+ actors, \d+ sockets left)?$/m)
     expect(await b.running.exit).toBe(0)
     for (const load of loads) await load.further(5)
     await Promise.all(loads.map((load) => load.stop()))

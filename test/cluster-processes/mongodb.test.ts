@@ -11,7 +11,7 @@ import { cleanUp, troupe } from '../cli/troupe.ts'
 import { MongoProcess } from '../support/mongo-process.ts'
 import { findMongod, RealSet } from '../support/mongo-real.ts'
 import { Load } from './load.ts'
-import { actorOf, NodeProcess, place, together, until } from './nodes.ts'
+import { actorOf, LIMIT_MS, NodeProcess, place, together, until } from './nodes.ts'
 
 const given = process.env['MONGODB_URL']
 const mongod = given === undefined ? findMongod() : null
@@ -55,7 +55,7 @@ beforeAll(async () => {
   a = await node('node-a').ready()
   ;[b, c] = (await Promise.all(['node-b', 'node-c'].map((name) => node(name, '--join', a.rpc).ready()))) as [NodeProcess, NodeProcess]
   await together([a, b, c])
-}, 120_000)
+}, 4 * LIMIT_MS)
 
 afterAll(async () => {
   for (const made of clients) made.close()
@@ -99,7 +99,7 @@ const on = protocol
     : `a replica set of three made of ${mongod}`
 console.log(`MongoDB: the cluster of processes runs on ${on}`)
 
-describe('a cluster on MongoDB', () => {
+describe('a cluster on MongoDB', { timeout: 4 * LIMIT_MS }, () => {
   test.skipIf(!protocol)(
     'the primary dies under load, and the answers to what it had applied with it; then the next steps down',
     async () => {
@@ -140,7 +140,6 @@ describe('a cluster on MongoDB', () => {
           return Promise.all([a, b, c].map((each, i) => each.post(own[i] as string, `late-${pending.length}`, `late-${pending.length}`)))
         },
         (answers) => answers.every(({ status }) => status === 503) && performance.now() - begun > AWAY_MS,
-        60_000,
       )
       for (const { body } of refusals) expect(body).toMatchObject({ error: { code: 'store_unavailable', retryable: true } })
       expect(Math.max(...pending)).toBeLessThanOrEqual(PENDING_MAX)

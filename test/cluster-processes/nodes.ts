@@ -23,7 +23,9 @@ export default app({
 `
 export const SECRET = 'the secret of this cluster of processes'
 /** How long anything may take on a busy machine. */
-export const LIMIT_MS = 30_000
+export const LIMIT_MS = 60_000
+/** One question to one node. */
+export const ASK_MS = 20_000
 const EVERY_MS = 50
 
 export function place(): string {
@@ -118,7 +120,7 @@ export class NodeProcess {
   }
 
   async ask(path: string, method: 'GET' | 'POST' = 'GET'): Promise<Answer> {
-    const response = await fetch(`${this.#admin}${path}`, { method, signal: AbortSignal.timeout(5000) })
+    const response = await fetch(`${this.#admin}${path}`, { method, signal: AbortSignal.timeout(ASK_MS) })
     return { status: response.status, body: (await response.json()) as Record<string, unknown> }
   }
 
@@ -149,7 +151,7 @@ export class NodeProcess {
   }
 
   async metric(name: string): Promise<number> {
-    const text = await (await fetch(`${this.#admin}/metrics`, { signal: AbortSignal.timeout(5000) })).text()
+    const text = await (await fetch(`${this.#admin}/metrics`, { signal: AbortSignal.timeout(ASK_MS) })).text()
     return Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(text)?.[1])
   }
 }

@@ -21,7 +21,7 @@ const QUICK = { 'grpc.initial_reconnect_backoff_ms': 50, 'grpc.max_reconnect_bac
 
 /** Waits for something that happens in this process. */
 const happens = <T>(what: string, look: () => T, wanted: (now: T) => boolean): Promise<T> =>
-  until(what, () => Promise.resolve(look()), wanted, 4 * LIMIT_MS)
+  until(what, () => Promise.resolve(look()), wanted, 2 * LIMIT_MS)
 
 describe('a rolling restart of gateways and owners', () => {
   let cluster: SupervisedCluster
@@ -29,7 +29,7 @@ describe('a rolling restart of gateways and owners', () => {
   const clients: Client[] = []
   beforeAll(async () => {
     cluster = await SupervisedCluster.start(place())
-  })
+  }, 120_000)
   afterAll(async () => {
     for (const client of clients) client.close()
     for (const { actors } of rpc.values()) actors.close()
@@ -143,5 +143,5 @@ describe('a rolling restart of gateways and owners', () => {
         expect(refused, `${actor} at ${name}`).toEqual([])
         if (actor.endsWith(name)) expect(back, `${actor} again at ${name}`).toBeDefined()
       }
-  }, 180_000)
+  }, 360_000)
 })

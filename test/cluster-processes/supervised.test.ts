@@ -3,12 +3,12 @@ import { createServer } from 'node:net'
 import { afterAll, expect, test } from 'vitest'
 import type { ShownNode } from '../../src/admin/parts.ts'
 import { cleanUp, Running, troupe } from '../cli/troupe.ts'
-import { freePort, place, until } from './nodes.ts'
+import { ASK_MS, freePort, place, until } from './nodes.ts'
 
 afterAll(cleanUp)
 
 async function nodesAt(admin: number): Promise<readonly ShownNode[]> {
-  const response = await fetch(`http://127.0.0.1:${admin}/v1/nodes`, { signal: AbortSignal.timeout(5000) })
+  const response = await fetch(`http://127.0.0.1:${admin}/v1/nodes`, { signal: AbortSignal.timeout(ASK_MS) })
   return ((await response.json()) as { nodes: readonly ShownNode[] }).nodes
 }
 
@@ -53,7 +53,7 @@ test('troupe cluster: tells each process’s id, is ready once; one that is kill
   running.signal('SIGINT')
   expect(await running.exit).toBe(0)
   expect([count(running, /^ready$/), count(running, /^node-2 pid/), count(running, /^node-1 pid/)]).toEqual([1, 3, 2])
-}, 120_000)
+}, 240_000)
 
 test('troupe cluster: a port in use is told with the flag of cluster that chooses it', async () => {
   const port = await freePort([10, 100, 110, 200, 210])
@@ -74,7 +74,7 @@ test('troupe cluster: a port in use is told with the flag of cluster that choose
   } finally {
     other.close()
   }
-}, 60_000)
+}, 120_000)
 
 test('start --workers: one client port for all; one that is killed comes back; SIGTERM drains all', async () => {
   const port = await freePort([100, 110, 200, 210])
@@ -117,4 +117,4 @@ test('start --workers: one client port for all; one that is killed comes back; S
   expect(data).toEqual(Array.from({ length: 11 }, (_, i) => String(i)))
   running.signal('SIGTERM')
   expect(await running.exit).toBe(0)
-})
+}, 240_000)
