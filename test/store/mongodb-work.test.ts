@@ -93,11 +93,12 @@ test('while the database is away events get store_unavailable, retryable, and no
   }
   expect((await store.health()).counters['pending']).toBeLessThanOrEqual(2)
   await place.server.back()
-  for (const actor of ['user/alice', 'user/bob']) {
-    let outcome = await send(actor, 2)
-    while (!outcome.ok) outcome = await send(actor, 2)
-    expect(outcome).toMatchObject({ offset: 2 })
-    expect(await send(actor, 3)).toMatchObject({ ok: true, offset: 3 })
-  }
+  // Repeated under the same number, as clients do: a busy machine may take longer than the 20 ms that a primary is looked for here.
+  for (const actor of ['user/alice', 'user/bob'])
+    for (const seq of [2, 3]) {
+      let outcome = await send(actor, seq)
+      while (!outcome.ok) outcome = await send(actor, seq)
+      expect(outcome).toMatchObject({ offset: seq })
+    }
   await engine.drain()
 })
