@@ -1,6 +1,7 @@
 /** The commands on a MongoDB store, against the protocol server of test/support: start, verify, doctor, store copy. */
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { clockFinding, shardCommands, topologyFinding, version } from '../../src/cli/doctor/mongodb.ts'
+import { systemClock } from '../../src/base/system.ts'
+import { clockFinding, mongodbChecks, shardCommands, topologyFinding, version } from '../../src/cli/doctor/mongodb.ts'
 import { sqliteStore } from '../../src/store/sqlite.ts'
 import { MongoServer } from '../support/mongo-server.ts'
 import { Writer } from '../store/builder.ts'
@@ -91,6 +92,25 @@ describe('doctor', () => {
     expect(of('collections')?.found).toContain('the first node makes them')
     expect(out).not.toContain(PASSWORD)
     expect(server.data.namespaces).toEqual([])
+  })
+
+  test('a server that is slow to answer is not one whose clock is wrong', async () => {
+    let passedMs = 0
+    const clock = { ...systemClock, now: () => Date.now() + passedMs, mono: () => performance.now() + passedMs }
+    // It tells the time, and its answer takes ten seconds more.
+    const slow = await MongoServer.start({
+      get clockMs() {
+        passedMs += 10_000
+        return passedMs - 10_000
+      },
+    })
+    try {
+      const findings = await mongodbChecks(slow.url(), clock)
+      expect(findings.find(({ check }) => check === 'clock difference')).toMatchObject({ status: 'ok' })
+      expect(findings.find(({ check }) => check === 'distance')).toMatchObject({ status: 'warn' })
+    } finally {
+      await slow.close()
+    }
   })
 
   test('says what is wrong', () => {

@@ -26,14 +26,14 @@ export async function mongodbChecks(url: string, clock: Clock): Promise<Finding[
     await client.connect()
     const asked = clock.mono()
     const topology = await topologyOf(client)
-    const ms = clock.mono() - asked
+    const [now, ms] = [clock.now(), clock.mono() - asked]
     return [
       ok('mongodb', place),
       topologyFinding(topology),
       ...(await membersFinding(client)),
       version(topology),
       latency(ms),
-      clockFinding(topology.time, clock.now(), ms),
+      clockFinding(topology.time, now, ms),
       await writeConcern(client),
       await indexes(client, database),
       sharding(topology, database),
