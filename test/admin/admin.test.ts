@@ -149,7 +149,7 @@ describe('topics as server-sent events', () => {
     expect(await (await t.get('/v1/actors/user/alice')).json()).toMatchObject({ subscribers: 1 })
     await stream.return(undefined)
     const left = async (): Promise<number> => ((await (await t.get('/v1/actors/user/alice')).json()) as { subscribers: number }).subscribers
-    await expect.poll(left).toBe(0)
+    await expect.poll(left, { timeout: 30_000 }).toBe(0)
   })
 })
 

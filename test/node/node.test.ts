@@ -17,6 +17,9 @@ import { notesApp } from '../admin/admin-app.ts'
 /** As they are before any node runs here. */
 const platform = { Request: globalThis.Request, Response: globalThis.Response }
 
+/** A bound for what must happen, not a wait. */
+const PATIENT = { timeout: 30_000 }
+
 const running: RunningNode[] = []
 afterEach(async () => {
   for (const node of running.splice(0)) await node.stop()
@@ -97,9 +100,9 @@ describe('a life', () => {
     const node = await start({ store: slow })
     const sent = send(node, 'in flight')
     const drained = node.drain()
-    await expect.poll(async () => (await fetch(`${node.adminUrl}/readyz`)).status).toBe(503)
+    await expect.poll(async () => (await fetch(`${node.adminUrl}/readyz`)).status, PATIENT).toBe(503)
     expect((await fetch(`${node.adminUrl}/livez`)).status).toBe(200)
-    await expect.poll(() => send(node, 'late')).toMatchObject({ ok: false, code: 'unavailable' })
+    await expect.poll(() => send(node, 'late'), PATIENT).toMatchObject({ ok: false, code: 'unavailable' })
     held.resolve()
     expect(await sent).toMatchObject({ ok: true, durable: true })
     await drained
