@@ -2,18 +2,25 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { ANY_PORTS, APP, cleanUp, folder, Running, serving, troupe } from './troupe.ts'
+import { freePort } from '../support/ports.ts'
+import { APP, cleanUp, folder, Running, serving, troupe } from './troupe.ts'
 
 afterAll(cleanUp)
 
-const dev = (cwd: string): Running => new Running(['dev', 'app.ts', ...ANY_PORTS], { cwd })
+/** On ports that are still free when the next life of the node asks for them. */
+async function dev(cwd: string): Promise<Running> {
+  const port = await freePort([1, 2])
+  const ports = ['listen', 'rpc-listen', 'admin-listen'].flatMap((flag, i) => [`--${flag}`, `127.0.0.1:${port + i}`])
+  return new Running(['dev', 'app.ts', ...ports], { cwd })
+}
+
 const count = async (url: string): Promise<string> => (await troupe(['query', 'user/alice', 'count', '--url', url])).out.trim()
 const send = (url: string) => troupe(['send', 'user/alice', 'note.added', '{"text":"x"}', '--url', url])
 
 describe('dev', () => {
   test('a saved change is served on the same ports, with the state there was; Ctrl-C ends with 0', async () => {
     const cwd = folder()
-    const node = await serving(dev(cwd))
+    const node = await serving(await dev(cwd))
     expect(await send(node.client)).toMatchObject({ code: 0, out: 'offset 1\n' })
     writeFileSync(join(cwd, 'app.ts'), APP.replace('state.notes }', 'state.notes + 100 }'))
     await node.running.line('err', /^reloading: app\.ts changed$/)
@@ -25,7 +32,7 @@ describe('dev', () => {
 
   test('a broken app tells its error and is tried again at the next save, at the start and later', async () => {
     const cwd = folder({ 'app.ts': 'export default nonsense' })
-    const running = dev(cwd)
+    const running = await dev(cwd)
     await running.line('err', /app\.ts does not load: ReferenceError: nonsense is not defined \(app\.ts:1:\d+\)/)
     await running.line('err', /waiting for a change/)
     writeFileSync(join(cwd, 'app.ts'), APP)
@@ -44,7 +51,7 @@ describe('dev', () => {
   test('a module in a folder made later counts too; the store and static files do not', async () => {
     const cwd = folder({ 'app.ts': APP.replace('app({ actors', "app({ files: 'public', actors") })
     mkdirSync(join(cwd, 'public'))
-    const { running, client } = await serving(dev(cwd))
+    const { running, client } = await serving(await dev(cwd))
     writeFileSync(join(cwd, 'public', 'page.js'), '1')
     expect(await send(client)).toMatchObject({ code: 0 })
     mkdirSync(join(cwd, 'lib'))
@@ -62,7 +69,7 @@ describe('dev', () => {
 
   test('a port in use ends it at once: no change of the app would help', async () => {
     const cwd = folder()
-    const { running, client } = await serving(dev(cwd))
+    const { running, client } = await serving(await dev(cwd))
     const second = await troupe(['dev', 'app.ts', '--store', 'memory:', '--listen', new URL(client).host, '--admin-listen', 'none'], {
       cwd,
     })
@@ -73,7 +80,7 @@ describe('dev', () => {
 
   test('watch comes back by itself after a reload', async () => {
     const cwd = folder()
-    const { running, client } = await serving(dev(cwd))
+    const { running, client } = await serving(await dev(cwd))
     const watch = new Running(['watch', 'user/alice', 'summary', '--url', client])
     await watch.line('out', /^\{"notes":0/)
     await send(client)

@@ -1,6 +1,5 @@
 /** A cluster of real processes on one machine, and what tests ask of it. Nothing here sleeps: it waits for lines, or asks until a deadline. */
 import { writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import type { ShownNode } from '../../src/admin/parts.ts'
 import { folder, Running } from '../cli/troupe.ts'
@@ -32,33 +31,6 @@ export function place(): string {
   const dir = folder({ 'app.ts': APP })
   writeFileSync(join(dir, 'secret'), SECRET)
   return dir
-}
-
-/** Below those that a system gives to whoever asks for any (Linux: from 32,768), and beside those of test/faults. */
-const PORTS_FIRST = 10_000
-const PORTS_LAST = 19_999
-
-/**
- * A port such that it and these above it are free now, and stay so while a node that had one is away: neither a connection nor a listener
- * on port 0 is ever given one of them.
- */
-export async function freePort(above: readonly number[]): Promise<number> {
-  const highest = PORTS_LAST - Math.max(0, ...above)
-  for (let tries = 0; tries < 50; tries++) {
-    const port = PORTS_FIRST + Math.floor(Math.random() * (highest - PORTS_FIRST + 1))
-    const held: Server[] = []
-    const hold = (one: number): Promise<boolean> =>
-      new Promise((resolve) => {
-        const server = createServer()
-        held.push(server)
-        server.once('error', () => resolve(false))
-        server.listen(one, '127.0.0.1', () => resolve(true))
-      })
-    const all = await Promise.all([0, ...above].map((step) => hold(port + step)))
-    await Promise.all(held.map((server) => new Promise((resolve) => server.close(resolve))))
-    if (all.every(Boolean)) return port
-  }
-  throw new Error('no free ports')
 }
 
 /** Asks until the answer is as wanted. */

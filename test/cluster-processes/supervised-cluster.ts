@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { seeded } from '../../src/base/random.ts'
 import { systemClock } from '../../src/base/system.ts'
 import { Supervisor, type NodeSpec } from '../../src/cli/cluster/supervisor.ts'
-import { freePort, LIMIT_MS } from './nodes.ts'
+import { freePort } from '../support/ports.ts'
+import { LIMIT_MS } from './nodes.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 /** Compiled sources: halves the cost of a child. */

@@ -3,7 +3,8 @@ import { createServer } from 'node:net'
 import { afterAll, expect, test } from 'vitest'
 import type { ShownNode } from '../../src/admin/parts.ts'
 import { cleanUp, Running, troupe } from '../cli/troupe.ts'
-import { ASK_MS, freePort, place, until } from './nodes.ts'
+import { freePort } from '../support/ports.ts'
+import { ASK_MS, place, until } from './nodes.ts'
 
 afterAll(cleanUp)
 

@@ -6,13 +6,14 @@
  *  - A repeat of the driver's (same session and number) gets the first answer and is not applied again.
  *  - It is strict where a lenient server would hide a defect: an unknown command, operator or option is an error.
  */
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 import { ObjectId, type Document } from 'mongodb'
 import { Commands } from './mongo-commands.ts'
 import { MongoData } from './mongo-data.ts'
 import { Faults, type Command, type Fault } from './mongo-faults.ts'
 import { Login } from './mongo-login.ts'
 import { answer, Messages, type Request } from './mongo-wire.ts'
+import { listenAnywhere } from './ports.ts'
 
 const MEMBERS = 3
 const WRITES = new Set(['insert', 'update', 'delete', 'findAndModify', 'create', 'createIndexes'])
@@ -58,8 +59,7 @@ export class MongoServer {
     const set = new MongoServer(options)
     for (let i = 0; i < (options.standalone ? 1 : MEMBERS); i++) {
       const server = set.#serve(i)
-      await listening(server, 0)
-      set.#members.push({ server, port: (server.address() as AddressInfo).port, sockets: new Set(), up: true })
+      set.#members.push({ server, port: await listenAnywhere(server), sockets: new Set(), up: true })
     }
     return set
   }

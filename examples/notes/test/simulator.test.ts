@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
+import { freePort } from '../../../test/support/ports.ts'
 import { secretOf } from '../config.ts'
 import { FULL, simulate, tableOf } from '../simulator.ts'
 import { audit } from '../simulator/audit.ts'
@@ -28,7 +29,7 @@ afterEach(() => {
 
 test('the node is killed in the middle of it, twice: nothing acknowledged is lost or there twice, no feed missed anything', async () => {
   dir = mkdtempSync(join(tmpdir(), 'notes-'))
-  const node = await startProcess({ dir, port: 0, adminPort: 0, env: { NOTES_SCRYPT_LN: '4' } })
+  const node = await startProcess({ dir, port: await freePort(), adminPort: 0, env: { NOTES_SCRYPT_LN: '4' } })
   let kills = 0
   const live = async (): Promise<void> => {
     await node.killAndRestart()
