@@ -74,8 +74,9 @@ test('the node is killed in the middle of it, twice: nothing acknowledged is los
 
 test('early: traffic goes on while users still register, and what there was no user for yet is not missed', async () => {
   const service = await startService()
-  // Between simulator and node: the last user is let in only when a provider has come.
+  // Between simulator and node: the last user is let in only when a provider has come, and the traffic ends when that user is in.
   const provided = Promise.withResolvers<void>()
+  const over = new AbortController()
   const between = createServer((request, response) => {
     const parts: Buffer[] = []
     request.on('data', (part: Buffer) => parts.push(part))
@@ -87,16 +88,18 @@ test('early: traffic goes on while users still register, and what there was no u
         const { authorization, 'content-type': type } = headers
         const more = { ...(authorization !== undefined && { authorization }), ...(type !== undefined && { 'content-type': type }) }
         const answer = await fetch(`${service.url}${url}`, { method, headers: more, ...(body.length > 0 && { body }) })
-        response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text())
+        response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text(), () => {
+          if (body.includes('"sim-5"')) over.abort()
+        })
       })
     })
   })
   await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(between.address() as AddressInfo).port}`
-  const sizes = { users: 6, notes: 0, rate: 50, clients: 2, pageRate: 20, sockets: 0, addRate: 1, durationS: 1, patienceS: 20, seed: 1 }
+  const sizes = { users: 6, notes: 0, rate: 50, clients: 2, pageRate: 20, sockets: 0, addRate: 1, durationS: 60, patienceS: 60, seed: 1 }
   const options = { ...sizes, audit: true, early: true, strict: true, urls: [url], providerToken: tokens.provider(PROVIDER), run: 'early' }
   try {
-    const report = await simulate(options)
+    const report = await simulate(options, { signal: over.signal })
     expect(report, tableOf(report)).toMatchObject({ ok: true, failures: {}, audit: { users: 6, lost: 0, misplaced: 0 } })
     expect(report.operations.register?.count).toBe(6)
     expect(report.provided.acknowledged).toBeGreaterThan(0)
@@ -105,7 +108,7 @@ test('early: traffic goes on while users still register, and what there was no u
     between.closeAllConnections()
     await service.node.stop()
   }
-}, 60_000)
+}, 240_000)
 
 describe('the audit itself', () => {
   test('finds what is lost, twice there, at the wrong user, altered', async () => {
