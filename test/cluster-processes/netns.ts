@@ -15,7 +15,7 @@ const NETS = Array.from({ length: 250 }, (_, i) => `198.18.${i}`)
 const NAME = /^trp(\d+)/
 
 function ip(...args: readonly string[]): string {
-  return execFileSync('ip', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 10_000 })
+  return execFileSync('ip', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 })
 }
 
 /** Why there can be no such network here; null: there can. */

@@ -221,10 +221,14 @@ describe('the builder with threads', () => {
         join(folder, 'dist/try.js'),
         `import { RingThreads } from './cluster/ring-builder.js'
         const threads = new RingThreads({ info() {}, warn: (fields) => console.log(fields), error() {} })
-        threads.build([[{ id: 'a', weight: 1 }, { id: 'b', weight: 1 }]], (rings) => console.log(rings?.[0].points.length))
-        setTimeout(() => {}, 200)`,
+        // Its threads alone do not keep a process: neither while they build, nor afterwards.
+        const waiting = setInterval(() => {}, 1000)
+        threads.build([[{ id: 'a', weight: 1 }, { id: 'b', weight: 1 }]], (rings) => {
+          console.log(rings?.[0].points.length)
+          clearInterval(waiting)
+        })`,
       )
-      const run = spawnSync(process.execPath, [join(folder, 'dist/try.js')], { encoding: 'utf8' })
+      const run = spawnSync(process.execPath, [join(folder, 'dist/try.js')], { encoding: 'utf8', timeout: 60_000 })
       expect([run.status, run.stdout, run.stderr]).toEqual([0, '2048\n', ''])
     } finally {
       rmSync(folder, { recursive: true, force: true })
