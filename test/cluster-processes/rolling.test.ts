@@ -107,7 +107,12 @@ describe('a rolling restart of gateways and owners', () => {
       ...NAMES.map((name, i) => `${name} restarts (${i + 1} of 4)`),
       'gateway-2 was the last: all 4 were restarted, in S s',
     ])
-    expect(listed((await cluster.admin('owner-1', '/v1/nodes')) as Listed)).toEqual(NAMES.toSorted().map((name) => `${name} 2 alive`))
+    const anew = NAMES.toSorted().map((name) => `${name} 2 alive`)
+    await until(
+      'owner-1 knows all of them anew',
+      async () => listed((await cluster.admin('owner-1', '/v1/nodes')) as Listed),
+      (nodes) => nodes.join() === anew.join(),
+    )
     for (const { actor, acked, failed } of callers) {
       expect(failed, actor).toEqual([])
       const answer = (await cluster.admin('owner-2', `/v1/actors/${actor}/queries/got?strict=true`)) as { data: string[] }
