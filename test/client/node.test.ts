@@ -1,6 +1,7 @@
 /** The SDK as Node users have it: its own defaults, the global WebSocket, real time. */
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { connect } from '../../src/client/index.ts'
+import { freePort } from '../support/ports.ts'
 import { wireServer, type WireServer } from './wire-server.ts'
 
 let server: WireServer
@@ -47,8 +48,8 @@ it('sends, queries, subscribes, resumes after a cut, and stops at a code that sa
 })
 
 it('waits for a server that is not there yet', async () => {
-  const { port } = server
   await server.close()
+  const port = await freePort()
   const client = connect(`ws://127.0.0.1:${port}`, { random: { float: () => 0.2 } })
   const sent = client.actor().send('a', 'early')
   await expect(client.actor().query('count', undefined, { timeoutMs: 50 })).rejects.toMatchObject({ code: 'timeout' })

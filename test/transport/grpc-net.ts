@@ -5,6 +5,7 @@ import { silentLog, type Log } from '../../src/base/log.ts'
 import { systemClock, systemRandom } from '../../src/base/system.ts'
 import { GrpcTransport } from '../../src/transport/grpc.ts'
 import type { ClusterTls } from '../../src/transport/security.ts'
+import { freePort } from '../support/ports.ts'
 import { startClusterServer } from './cluster-server.ts'
 import type { ContractNet } from './contract.ts'
 import { TcpProxy } from './tcp-proxy.ts'
@@ -18,13 +19,6 @@ export async function until(done: () => boolean, what: string): Promise<void> {
     if (performance.now() > end) throw new Error(`${what}: did not hold within ${WAIT_MS} ms`)
     await pause(2)
   }
-}
-
-export async function closedPort(): Promise<number> {
-  const proxy = await TcpProxy.start()
-  const { port } = proxy
-  proxy.kill()
-  return port
 }
 
 export interface GrpcNodeGiven {
@@ -89,7 +83,7 @@ export async function grpcNet(): Promise<ContractNet> {
       return node
     },
     until,
-    nowhere: `127.0.0.1:${await closedPort()}`,
+    nowhere: `127.0.0.1:${await freePort()}`,
     freeze: (id) => byId.get(id)?.proxy.freeze(),
     thaw: (id) => byId.get(id)?.proxy.thaw(),
     kill: (id) => byId.get(id)?.proxy.kill(),
