@@ -146,7 +146,7 @@ async function sameEverywhere(nodes: readonly FaultNode[], ledger: Ledger, { jou
   }
   const look = async (node: FaultNode): Promise<void> => {
     for (const [actor, { length }] of busiest) {
-      const differs = await settles(() => ask(node, actor, length).catch(String), 10_000)
+      const differs = await settles(() => ask(node, actor, length).catch(String), REST_MS)
       if (differs !== null) ledger.judge(violation('convergence', `a strict read of ${actor} at ${node.name}: ${differs}`))
     }
   }
