@@ -124,7 +124,7 @@ export function startFaults(parts: FaultParts): Faults {
   }
 
   const strike = async (kind: Fault['kind'], node: ClusterNode): Promise<void> => {
-    const users = await usersOf(parts, node)
+    const users = await usersOf(parts, node, under)
     const window = tally.watch()
     const own = histogram()
     const add = (ms: number): void => {
@@ -171,9 +171,9 @@ export function startFaults(parts: FaultParts): Faults {
   }
 }
 
-/** Some users whose actor is that node's, as another one sees it. */
-async function usersOf({ cluster, people }: FaultParts, node: ClusterNode): Promise<number[]> {
-  const asked = cluster.nodes.find((one) => one !== node && one.serving)
+/** Some users whose actor is that node's, as another one sees it that stays. */
+async function usersOf({ cluster, people }: FaultParts, node: ClusterNode, under: ReadonlySet<ClusterNode>): Promise<number[]> {
+  const asked = cluster.nodes.find((one) => one.serving && !under.has(one))
   const found: number[] = []
   if (asked === undefined) return found
   const first = Math.floor(Math.random() * people.length)
