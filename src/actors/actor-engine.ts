@@ -100,7 +100,7 @@ export class ActorEngine implements Engine, Host {
     this.check = parts.check
     this.owner = `${parts.node}@${parts.generation}`
     this.firstJournal = parts.storeId
-    this.turn = new TurnContext((type) => parts.app.byType.has(type), parts.options.eventBytes)
+    this.turn = new TurnContext((type) => parts.app.byType.get(type), parts.options.eventBytes)
     this.#commitIdPrefix = parts.random.bytes(10)
     this.dropTime = new DropTime(parts.clock)
     this.deadlines = new Deadlines(parts.clock, parts.log)

@@ -30,6 +30,7 @@ export function isActorType(type: string): boolean {
 /** What is wrong with a key, or null. */
 export function wrongKey(key: string): string | null {
   if (key === '') return 'an actor key is not empty'
+  if (key === '.' || key === '..') return `an actor key is not '${key}', which no URL can name`
   if (key.length > KEY_BYTES_MAX || utf8Bytes(key) > KEY_BYTES_MAX) return `an actor key has at most ${KEY_BYTES_MAX} bytes`
   if (FORBIDDEN.test(key)) return 'an actor key has no control characters and no /'
   if (!key.isWellFormed()) return 'an actor key is well-formed Unicode'

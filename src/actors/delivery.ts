@@ -102,6 +102,11 @@ export class Delivery {
     if (outcome.ok ? outcome.durable : outcome.next !== undefined && outcome.next > effect.seq) {
       channel.attempt = 0
       this.#host.counters[outcome.ok ? 'effectsDelivered' : 'effectsRefused']++
+      if (!outcome.ok)
+        this.#host.log.warn(
+          { actor: owner.id, to: target, event: effect.type, code: outcome.code, reason: outcome.message },
+          'an actor refused what another sent it; the send is done',
+        )
       channel.early.set(effect.seq, !outcome.ok)
       for (let oldest = owner.memory.effects?.oldest(target); oldest !== undefined; oldest = owner.memory.effects?.oldest(target)) {
         const refused = channel.early.get(oldest.seq)

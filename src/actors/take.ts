@@ -214,7 +214,7 @@ function turn(activation: Activation, host: Host, taken: Taken, event: EventDefi
       host.log.error({ actor: id, event: taken.type, offset }, `a reducer threw: ${describe(outcome.error)}`)
       refuse(activation, host, taken, {
         code: 'internal',
-        message: `the reducer of '${taken.type}' failed; nothing was recorded`,
+        message: `the reducer of '${taken.type}' failed${host.check ? ` (${String(outcome.error)})` : '; the node’s log says why'}. Nothing was recorded`,
         reason: '',
       })
   }

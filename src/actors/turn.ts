@@ -7,6 +7,7 @@ import { hash32, seeded, type Random } from '../base/random.ts'
 import { parseActorId } from './actor-id.ts'
 import type { ActorDefinition, ActorRef, EventDefinition, ReduceContext, Refusal } from './define.ts'
 import { jsonOf } from './recorded.ts'
+import { unknownName } from './unknown-name.ts'
 
 export interface Asks {
   readonly notified: string[]
@@ -43,7 +44,7 @@ export class TurnContext implements ReduceContext {
   now = 0
   offset = 0
   sender = ''
-  readonly #knowsType: (type: string) => boolean
+  readonly #definitionOf: (type: string) => ActorDefinition | undefined
   readonly #eventBytes: number
   #wall = 0
   /** Folding: what is asked for was decided when the entry was taken, and is read from the batch (J8). */
@@ -52,8 +53,8 @@ export class TurnContext implements ReduceContext {
   #asks: Asks | null = null
   #random: Random | null = null
 
-  constructor(knowsType: (type: string) => boolean, eventBytes: number) {
-    this.#knowsType = knowsType
+  constructor(definitionOf: (type: string) => ActorDefinition | undefined, eventBytes: number) {
+    this.#definitionOf = definitionOf
     this.#eventBytes = eventBytes
   }
 
@@ -120,7 +121,9 @@ export class TurnContext implements ReduceContext {
     const id = typeof to === 'string' ? to : to.id
     const parsed = parseActorId(id)
     if ('wrong' in parsed) throw new TypeError(`ctx.send: '${id}': ${parsed.wrong}`)
-    if (!this.#knowsType(parsed.type)) throw new TypeError(`ctx.send: '${id}': the app has no actor type '${parsed.type}'`)
+    const target = this.#definitionOf(parsed.type)
+    if (target === undefined) throw new TypeError(`ctx.send: '${id}': the app has no actor type '${parsed.type}'`)
+    if (!target.events.has(type)) throw new TypeError(`ctx.send: ${unknownName(parsed.type, 'event', type, target.events)}`)
     this.#wanted().sends.push({ to: id, type, json: this.#small(jsonOf(data, 'ctx.send'), 'ctx.send') })
   }
 

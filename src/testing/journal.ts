@@ -48,7 +48,7 @@ export class Journals {
     this.#store = store
     this.#app = app
     this.#options = options
-    this.#turn = new TurnContext((type) => app.byType.has(type), options.eventBytes)
+    this.#turn = new TurnContext((type) => app.byType.get(type), options.eventBytes)
   }
 
   async actors(): Promise<readonly string[]> {

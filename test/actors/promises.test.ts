@@ -114,8 +114,8 @@ describe('effects (D4)', () => {
   it('too many undelivered ones stop clients, not actors', async () => {
     const node = oneNode(counterApp, { effectsPending: 2 })
     node.fault = (call) => (call.op === 'load' && call.actor === 'lazy/b' ? { kind: 'refused' } : null)
-    for (let i = 0; i < 2; i++) await during(node, node.send(A, 'tell', { to: 'lazy/b', what: 'x' }))
-    expect(await during(node, node.send(A, 'tell', { to: 'lazy/b', what: 'x' }))).toMatchObject({ code: 'overloaded' })
+    for (let i = 0; i < 2; i++) await during(node, node.send(A, 'tell', { to: 'lazy/b', what: 'x', type: 'add' }))
+    expect(await during(node, node.send(A, 'tell', { to: 'lazy/b', what: 'x', type: 'add' }))).toMatchObject({ code: 'overloaded' })
     await during(node, node.send('counter/b', 'tell', { to: A, what: 'still heard' }))
     await node.clock.run(100)
     expect(await during(node, node.query(A, 'heard'))).toMatchObject({ json: '["actor:counter/b still heard"]' })
