@@ -17,6 +17,8 @@ export const FLAG_CLAIM = 1
 /** Nothing was answered beyond this batch (J9): the next claim may keep the journal id. */
 export const FLAG_CLEAN = 2
 const FORMAT = 1
+const COMMIT_ID_AT = 24
+const PREVIOUS_AT = 40
 const NO_HASH = new Uint8Array(32)
 
 /** One accepted event. Short names: this is written millions of times. */
@@ -74,15 +76,31 @@ export interface SealedBatch {
 }
 
 export function sealBatch(header: Omit<BatchHeader, 'previous'> & { readonly previous: Uint8Array | null }, body: string): SealedBatch {
+  const bytes = unsealed(header, body)
+  return { bytes, hash: hashOf(bytes) }
+}
+
+/** The same without its hash, for what nothing continues. */
+export function unsealed(header: Omit<BatchHeader, 'previous'> & { readonly previous: Uint8Array | null }, body: string): Uint8Array {
   const bytes = Buffer.allocUnsafe(HEADER_BYTES + Buffer.byteLength(body))
   writeHeader(bytes, header)
   bytes.write(body, HEADER_BYTES)
-  return { bytes, hash: hashOf(bytes) }
+  return bytes
 }
 
 /** By way of a string: a Buffer of its own for each digest costs as much as the digest. */
 export function hashOf(bytes: Uint8Array): Uint8Array {
-  return Buffer.from(digest('sha256', bytes, 'binary'), 'latin1')
+  return Buffer.from(hashText(bytes), 'latin1')
+}
+
+/** As Latin-1 text, which costs less to make and to compare. */
+export function hashText(bytes: Uint8Array): string {
+  return digest('sha256', bytes, 'binary')
+}
+
+/** The hash of the batch before that these bytes, which are a batch, carry; as Latin-1 text. */
+export function previousText(bytes: Uint8Array): string {
+  return asBuffer(bytes).toString('latin1', PREVIOUS_AT, HEADER_BYTES)
 }
 
 export function writeHeader(bytes: Buffer, header: Omit<BatchHeader, 'previous'> & { readonly previous: Uint8Array | null }): void {
@@ -92,22 +110,41 @@ export function writeHeader(bytes: Buffer, header: Omit<BatchHeader, 'previous'>
   bytes.writeUIntBE(header.epoch, 8, 6)
   bytes.writeUIntBE(header.firstOffset, 14, 6)
   bytes.writeUInt32BE(header.entries, 20)
-  bytes.set(header.commitId, 24)
-  bytes.set(header.previous ?? NO_HASH, 40)
+  bytes.set(header.commitId, COMMIT_ID_AT)
+  bytes.set(header.previous ?? NO_HASH, PREVIOUS_AT)
 }
 
 /** The header, or null if these bytes are not a batch. */
 export function readHeader(given: Uint8Array): BatchHeader | null {
   if (given.length < HEADER_BYTES || given[0] !== FORMAT) return null
   const bytes = asBuffer(given)
-  return {
-    flags: bytes[1] as number,
-    n: bytes.readUIntBE(2, 6),
-    epoch: bytes.readUIntBE(8, 6),
-    firstOffset: bytes.readUIntBE(14, 6),
-    entries: bytes.readUInt32BE(20),
-    commitId: bytes.subarray(24, 40),
-    previous: bytes.subarray(40, 72),
+  return new StoredHeader(bytes)
+}
+
+/** Its byte strings are views, made when they are asked for: folding asks for neither. */
+class StoredHeader implements BatchHeader {
+  readonly flags: number
+  readonly n: number
+  readonly epoch: number
+  readonly firstOffset: number
+  readonly entries: number
+  readonly #bytes: Buffer
+
+  constructor(bytes: Buffer) {
+    this.flags = bytes[1] as number
+    this.n = bytes.readUIntBE(2, 6)
+    this.epoch = bytes.readUIntBE(8, 6)
+    this.firstOffset = bytes.readUIntBE(14, 6)
+    this.entries = bytes.readUInt32BE(20)
+    this.#bytes = bytes
+  }
+
+  get commitId(): Uint8Array {
+    return this.#bytes.subarray(COMMIT_ID_AT, PREVIOUS_AT)
+  }
+
+  get previous(): Uint8Array {
+    return this.#bytes.subarray(PREVIOUS_AT, HEADER_BYTES)
   }
 }
 
@@ -168,8 +205,10 @@ function reclaimRecord(claim: Claim, n: number, record: Uint8Array): MadeClaim {
   const old = asBuffer(record).toString('utf8', HEADER_BYTES)
   const clean = (before.flags & FLAG_CLEAN) !== 0
   const body = clean ? old : JSON.stringify({ ...(JSON.parse(old) as object), j: claim.journal })
-  const sealed = sealBatch({ ...before, flags: flagsOf(claim), n, epoch: n, commitId: claim.commitId, previous: hashOf(record) }, body)
-  return { ...sealed, n, firstOffset: before.firstOffset }
+  const { firstOffset, entries } = before
+  const { commitId } = claim
+  const sealed = sealBatch({ flags: flagsOf(claim), n, epoch: n, firstOffset, entries, commitId, previous: hashOf(record) }, body)
+  return { ...sealed, n, firstOffset }
 }
 
 function flagsOf(claim: Claim): number {

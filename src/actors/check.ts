@@ -4,7 +4,7 @@
  */
 import type { Loaded } from '../store/store.ts'
 import type { ActorDefinition } from './define.ts'
-import { fold, type FoldOutcome, type FoldParts } from './fold.ts'
+import { fold, foldState, type FoldOutcome, type FoldParts } from './fold.ts'
 import type { Host } from './host.ts'
 
 /** Freezes a state and all in it, so that a reducer that changes it throws where it does. Parts shared with an earlier state are frozen already. */
@@ -110,17 +110,18 @@ function notPlain(value: unknown): string | null {
 
 /** Folds twice; states that differ are reported, and the second stands. */
 export function foldTwice(loaded: Loaded | null, parts: FoldParts, host: Host): FoldOutcome {
-  const first = fold(loaded, parts)
+  const first = foldState(loaded, parts)
   const second = fold(loaded, parts)
-  if (first.kind === 'folded' && second.kind === 'folded') {
-    if (JSON.stringify(first.memory.state) !== JSON.stringify(second.memory.state)) {
+  if (second.kind === 'folded') {
+    const { memory } = second
+    if (first !== null && JSON.stringify(first.state) !== JSON.stringify(memory.state)) {
       host.counters.impure++
       host.log.error(
-        { actor: parts.id, offset: second.memory.offset },
+        { actor: parts.id, offset: memory.offset },
         'an impure reducer: folding the same events twice gave two states; reducers may use only state, data and ctx (ctx.now, ctx.random())',
       )
     }
-    checkState(host, parts, second.memory.state)
+    checkState(host, parts, memory.state)
   }
   return second
 }

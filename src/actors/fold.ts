@@ -3,13 +3,13 @@
  * Reducers run for the state only; refusals, marks, effects and timers are read from the batches as they were decided.
  */
 import type { Loaded } from '../store/store.ts'
-import { FLAG_CLAIM, FLAG_CLEAN, hashOf, openBatch, type BatchBody } from './batch.ts'
+import { asBuffer, FLAG_CLAIM, FLAG_CLEAN, hashText, openBatch, previousText, type BatchBody } from './batch.ts'
 import { Dedupe, type DedupeLimits } from './dedupe.ts'
 import type { ActorDefinition } from './define.ts'
 import { Effects } from './effects.ts'
 import { freshMemory, type ActorMemory } from './memory.ts'
 import { dataOf } from './recorded.ts'
-import { openSnapshot } from './snapshot.ts'
+import { openSnapshot, openState } from './snapshot.ts'
 import type { TurnContext } from './turn.ts'
 import type { ErrorCode } from '../errors.ts'
 
@@ -20,8 +20,8 @@ export interface Folded {
   readonly kind: 'folded'
   readonly memory: ActorMemory
   readonly n: number
-  /** Hash of the newest batch; null when there is none. */
-  readonly hash: Uint8Array | null
+  /** Hash of the newest batch, as Latin-1 text; null when there is none. */
+  readonly hash: string | null
   readonly ref: number
   /** Epoch of the newest claim. */
   readonly epoch: number
@@ -57,7 +57,7 @@ export function fold(loaded: Loaded | null, parts: FoldParts): FoldOutcome {
   if (loaded === null) return begun(freshMemory(definition, key, parts.journal))
   let memory = freshMemory(definition, key, '')
   let n = 0
-  let hash: Uint8Array | null = null
+  let hash: string | null = null
   let epoch = 0
   let migrated = false
   let snapshotBytes = 0
@@ -65,11 +65,12 @@ export function fold(loaded: Loaded | null, parts: FoldParts): FoldOutcome {
   if (loaded.snapshot !== null) {
     const { snapshot } = loaded
     // The one record of a 'replace' actor names its own hash, a snapshot that of its batch: a journal is read only in the mode it was written in.
-    const written = loaded.batches.length === 0 && Buffer.compare(hashOf(snapshot.bytes), snapshot.hash) === 0 ? 'none' : 'all'
+    hash = asBuffer(snapshot.hash).toString('latin1')
+    const written = loaded.batches.length === 0 && isRecord(snapshot.bytes, hash) ? 'none' : 'all'
     if ((written === 'none') !== (definition.history === 'none')) return otherMode(definition, written)
     const opened = openSnapshot(snapshot.bytes, snapshot.pages, definition, parts.limits)
     if (opened.kind === 'broken') return opened
-    ;({ n, hash } = snapshot)
+    ;({ n } = snapshot)
     ;({ epoch } = opened.header)
     clean = (opened.header.flags & FLAG_CLEAN) !== 0
     if (opened.kind === 'empty') memory.journal = opened.journal
@@ -87,19 +88,24 @@ export function fold(loaded: Loaded | null, parts: FoldParts): FoldOutcome {
     const opened = openBatch(stored.bytes)
     if (opened === null) return { kind: 'broken', why: `the batch at place ${stored.n} is not of this format` }
     if (stored.n !== n + 1) return { kind: 'again' }
-    if (hash !== null && Buffer.compare(opened.header.previous, hash) !== 0)
+    if (hash !== null && previousText(stored.bytes) !== hash)
       return { kind: 'broken', why: `the batch at place ${stored.n} does not continue the one before: the hash chain is broken` }
     const wrong = foldBatch(memory, opened.body, parts)
     if (wrong !== null) return { kind: 'broken', why: wrong }
     if (opened.header.flags & FLAG_CLAIM) ({ epoch } = opened.header)
     clean = (opened.header.flags & FLAG_CLEAN) !== 0
     n = stored.n
-    hash = hashOf(stored.bytes)
+    hash = hashText(stored.bytes)
     entriesSince += opened.header.entries
     bytesSince += stored.bytes.length
   }
   if (n !== loaded.n) return { kind: 'again' }
   return { kind: 'folded', memory, n, hash, ref: loaded.ref, epoch, entriesSince, bytesSince, snapshotBytes, migrated, clean }
+}
+
+/** A snapshot carries the hash of its batch as that of the batch before: then it need not be hashed, however large it is. */
+function isRecord(bytes: Uint8Array, hash: string): boolean {
+  return previousText(bytes) !== hash && hashText(bytes) === hash
 }
 
 function otherMode({ type, history }: ActorDefinition, written: string): FoldOutcome {
@@ -126,10 +132,41 @@ function begun(memory: ActorMemory): Folded {
   }
 }
 
+/**
+ * The state alone, for who compares two folds: neither the hash chain is followed nor what was remembered, sent and set restored.
+ * Null: it cannot be folded.
+ */
+export function foldState(loaded: Loaded | null, parts: FoldParts): { readonly state: unknown } | null {
+  const { definition, key } = parts
+  let memory: Pick<ActorMemory, 'state' | 'offset'> | null = freshMemory(definition, key, '')
+  const snapshot = loaded?.snapshot ?? null
+  if (snapshot !== null) memory = openState(snapshot.bytes, definition, memory)
+  if (memory === null) return null
+  for (const { bytes } of loaded?.batches ?? []) {
+    const opened = openBatch(bytes)
+    if (opened === null || runEntries(memory, opened.body, parts, null) !== null) return null
+  }
+  return memory
+}
+
 /** Applies one batch; returns what is wrong, or null. */
 function foldBatch(memory: ActorMemory, body: BatchBody, parts: FoldParts): string | null {
-  const { definition, id, key, turn } = parts
   if (body.j !== undefined) memory.journal = body.j
+  const wrong = runEntries(memory, body, parts, memory)
+  if (wrong !== null) return wrong
+  for (const [source, seq, content, code, message, reason, at] of body.r ?? [])
+    dedupeOf(memory, parts.limits).remember(source, { seq, content, offset: 0, refusal: { code: code as ErrorCode, message, reason } }, at)
+  foldRest(memory, body)
+  return null
+}
+
+/** Runs the reducers; `whole` also remembers who sent what, and when. Returns what is wrong, or null. */
+function runEntries(
+  memory: Pick<ActorMemory, 'state' | 'offset'>,
+  body: BatchBody,
+  { definition, id, key, turn, limits }: FoldParts,
+  whole: ActorMemory | null,
+): string | null {
   for (const [type, recorded, at, sender, source, seq, content] of body.e ?? []) {
     const offset = memory.offset + 1
     const event = definition.events.get(type)
@@ -142,13 +179,11 @@ function foldBatch(memory: ActorMemory, body: BatchBody, parts: FoldParts): stri
     }
     memory.state = outcome.state
     memory.offset = offset
-    memory.lastAt = at
+    if (whole === null) continue
+    whole.lastAt = at
     if (source !== undefined)
-      dedupeOf(memory, parts.limits).remember(source, { seq: seq ?? 0, content: content ?? 0, offset, refusal: null }, at, KEEP_ALL)
+      dedupeOf(whole, limits).remember(source, { seq: seq ?? 0, content: content ?? 0, offset, refusal: null }, at, KEEP_ALL)
   }
-  for (const [source, seq, content, code, message, reason, at] of body.r ?? [])
-    dedupeOf(memory, parts.limits).remember(source, { seq, content, offset: 0, refusal: { code: code as ErrorCode, message, reason } }, at)
-  foldRest(memory, body)
   return null
 }
 

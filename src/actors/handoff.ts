@@ -12,14 +12,14 @@
 import { guarded } from '../base/guard.ts'
 import type { Hint } from '../store/store.ts'
 import { parseActorId } from './actor-id.ts'
-import { asBuffer, FLAG_CLEAN, readHeader, type SealedBatch } from './batch.ts'
+import { asBuffer, FLAG_CLEAN, readHeader } from './batch.ts'
 import { checkState } from './check.ts'
 import { dedupeLimits } from './dedupe.ts'
 import type { ActorDefinition } from './define.ts'
 import type { Folded } from './fold.ts'
 import type { Host } from './host.ts'
 import type { ActorMemory } from './memory.ts'
-import { encodeSnapshot, openSnapshot } from './snapshot.ts'
+import { encodeSnapshot, openSnapshot, type EncodedSnapshot } from './snapshot.ts'
 
 export interface Bundle {
   readonly actor: string
@@ -55,7 +55,7 @@ interface Actor {
 type Place = Omit<Bundle, 'actor' | 'journal' | 'version' | 'mode' | 'snapshot'>
 
 /** The actor's memory as bytes, for a bundle after place `n`; `whole` if they were made already. Null if it cannot be, or is too large to be handed over. */
-export function bundled(host: Host, { id, definition, memory }: Actor, at: Place, whole: SealedBatch | null): Bundle | null {
+export function bundled(host: Host, { id, definition, memory }: Actor, at: Place, whole: EncodedSnapshot | null): Bundle | null {
   let bundle: Bundle | null = null
   guarded(host.log, `handing over ${id}`, () => {
     const header = { flags: FLAG_CLEAN, n: at.n, epoch: at.epoch, commitId: host.newCommitId(), previous: at.hash }
@@ -105,7 +105,7 @@ function opened(host: Host, types: ReadonlyMap<string, ActorDefinition>, bundle:
     kind: 'folded',
     memory,
     n,
-    hash,
+    hash: asBuffer(hash).toString('latin1'),
     ref,
     epoch,
     entriesSince,

@@ -3,14 +3,14 @@
  * wake-up hint it needs (D5). What waits at its gate goes with it. Nothing joins it afterwards.
  */
 import type { Append } from '../store/store.ts'
-import { FLAG_CLAIM, FLAG_CLEAN, sealBatch, type SealedBatch } from './batch.ts'
+import { FLAG_CLAIM, FLAG_CLEAN, hashOf, sealBatch, type SealedBatch } from './batch.ts'
 import type { ActorDefinition } from './define.ts'
 import type { Draft, DraftEntry, GateItem } from './draft.ts'
 import type { Effect } from './effects.ts'
 import type { Hints } from './hints.ts'
 import type { Host } from './host.ts'
 import { owedAt, type ActorMemory, type Timer } from './memory.ts'
-import { encodeSnapshot, type SnapshotHeader } from './snapshot.ts'
+import { encodeSnapshot, type EncodedSnapshot, type SnapshotHeader } from './snapshot.ts'
 
 /** A batch on its way to the store. */
 export interface Flight {
@@ -23,7 +23,7 @@ export interface Flight {
   readonly timers: ReadonlyMap<string, Timer | null> | null
   /** The memory's newest offset when it was sealed. */
   readonly offset: number
-  readonly snapshot: SealedBatch | null
+  readonly snapshot: EncodedSnapshot | null
   readonly pages: ReadonlyMap<number, Uint8Array> | null
   /** When the actor must wake, as of this batch; null for never. */
   readonly owed: number | null
@@ -72,7 +72,7 @@ export function sealDraft(host: Host, { id, memory, definition }: Sealer, draft:
   const now = host.clock.now()
   const replaces = definition.history === 'none'
   const sealed = replaces
-    ? encodeSnapshot(header, memory, definition.version, host.dropTime, true)
+    ? hashed(encodeSnapshot(header, memory, definition.version, host.dropTime, true))
     : sealBatch({ ...header, firstOffset, entries }, draft.body(claiming ? host.owner : null, n === 1 ? memory.journal : null))
   const snapshot = at.snapshotDue(entries, sealed.bytes.length)
     ? encodeSnapshot({ ...header, previous: sealed.hash }, memory, definition.version, host.dropTime, false)
@@ -98,4 +98,8 @@ export function sealDraft(host: Host, { id, memory, definition }: Sealer, draft:
     closing,
     inDoubt: false,
   }
+}
+
+function hashed({ bytes }: EncodedSnapshot): SealedBatch {
+  return { bytes, hash: hashOf(bytes) }
 }

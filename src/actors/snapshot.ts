@@ -2,7 +2,7 @@
  * The snapshot: an actor's memory after a durable batch, as bytes (J5). The same header as a batch, so that the one record of
  * a 'replace' actor (J10 'none') is a snapshot; first offset + entries − 1 is the newest offset.
  */
-import { asBuffer, HEADER_BYTES, readHeader, sealBatch, type BatchHeader, type SealedBatch } from './batch.ts'
+import { asBuffer, HEADER_BYTES, readHeader, unsealed, type BatchHeader, type SealedBatch } from './batch.ts'
 import { Dedupe, type DedupeLimits, type DedupeSnapshot } from './dedupe.ts'
 import type { ActorDefinition } from './define.ts'
 import type { DropTime } from './drop-time.ts'
@@ -24,6 +24,9 @@ interface SnapshotBody {
   readonly marks?: Readonly<Record<string, number>>
 }
 
+/** Without a hash: a snapshot is found beside its batch, and named by that one's. Only the record of a 'replace' actor has its own. */
+export type EncodedSnapshot = Pick<SealedBatch, 'bytes'>
+
 export type SnapshotHeader = Omit<BatchHeader, 'previous' | 'firstOffset' | 'entries'> & { readonly previous: Uint8Array | null }
 
 /** `dropTime`: by which senders are forgotten (D3). `whole`: for the record of a 'replace' actor, which has no pages beside it. */
@@ -33,7 +36,7 @@ export function encodeSnapshot(
   version: number,
   dropTime: DropTime,
   whole: boolean,
-): SealedBatch {
+): EncodedSnapshot {
   memory.dedupe?.expire(dropTime.now(), dropTime.mono())
   const { dedupe, effects, timers, marks } = memory
   const body: SnapshotBody = {
@@ -49,7 +52,7 @@ export function encodeSnapshot(
       }),
     ...(marks !== null && { marks: Object.fromEntries(marks) }),
   }
-  return sealBatch({ ...header, firstOffset: memory.offset + 1, entries: 0 }, JSON.stringify(body))
+  return { bytes: unsealed({ ...header, firstOffset: memory.offset + 1, entries: 0 }, JSON.stringify(body)) }
 }
 
 export type OpenedSnapshot =
@@ -66,12 +69,8 @@ export function openSnapshot(
 ): OpenedSnapshot {
   const header = readHeader(bytes)
   if (header === null) return { kind: 'broken', why: 'the snapshot is not of this format' }
-  let body: SnapshotBody
-  try {
-    body = JSON.parse(asBuffer(bytes).toString('utf8', HEADER_BYTES)) as SnapshotBody
-  } catch {
-    return { kind: 'broken', why: 'the snapshot’s body is not JSON' }
-  }
+  const body = bodyOf(bytes)
+  if (body === null) return { kind: 'broken', why: 'the snapshot’s body is not JSON' }
   if (body.v === undefined) return { kind: 'empty', journal: body.j, header }
   const memory: ActorMemory = {
     state: body.state,
@@ -86,18 +85,42 @@ export function openSnapshot(
         : new Map(body.timers.map(([name, due, type, data, notBefore]) => [name, { due, notBefore, type, json: JSON.stringify(data) }])),
     marks: body.marks === undefined ? null : new Map(Object.entries(body.marks)),
   }
-  return migrate(memory, body.v, definition, header)
+  const wrong = migrate(memory, body.v, definition)
+  return wrong === null ? { kind: 'memory', memory, header, version: body.v } : { kind: 'broken', why: wrong }
 }
 
-function migrate(memory: ActorMemory, stored: number, definition: ActorDefinition, header: BatchHeader): OpenedSnapshot {
+/** The state alone, with its offset; that of `fresh` where there is none yet. Null: it is broken. */
+export function openState(
+  bytes: Uint8Array,
+  definition: ActorDefinition,
+  fresh: Pick<ActorMemory, 'state' | 'offset'>,
+): Pick<ActorMemory, 'state' | 'offset'> | null {
+  const header = readHeader(bytes)
+  const body = header === null ? null : bodyOf(bytes)
+  if (header === null || body === null) return null
+  if (body.v === undefined) return fresh
+  const found = { state: body.state, offset: header.firstOffset + header.entries - 1 }
+  return migrate(found, body.v, definition) === null ? found : null
+}
+
+function bodyOf(bytes: Uint8Array): SnapshotBody | null {
+  try {
+    return JSON.parse(asBuffer(bytes).toString('utf8', HEADER_BYTES)) as SnapshotBody
+  } catch {
+    return null
+  }
+}
+
+/** Returns what is wrong, or null. */
+function migrate(memory: Pick<ActorMemory, 'state'>, stored: number, definition: ActorDefinition): string | null {
   for (let version = stored; version < definition.version; version++) {
     const step = definition.migrate.get(version)
-    if (step === undefined) return { kind: 'broken', why: `there is no migrate[${version}] to take the state from version ${version}` }
+    if (step === undefined) return `there is no migrate[${version}] to take the state from version ${version}`
     try {
       memory.state = step(memory.state)
     } catch (error) {
-      return { kind: 'broken', why: `migrate[${version}] threw: ${String(error)}` }
+      return `migrate[${version}] threw: ${String(error)}`
     }
   }
-  return { kind: 'memory', memory, header, version: stored }
+  return null
 }

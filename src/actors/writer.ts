@@ -14,7 +14,7 @@ import { invariant } from '../base/invariant.ts'
 import { fail, type Failure } from '../errors.ts'
 import type { Append, Hint, Verdict } from '../store/store.ts'
 import { Answered } from './answered.ts'
-import { asBuffer, FLAG_CLEAN, type SealedBatch } from './batch.ts'
+import { asBuffer, FLAG_CLEAN } from './batch.ts'
 import { causeOf, countClaim, type ClaimCause } from './claims.ts'
 import type { ActorDefinition } from './define.ts'
 import { askHolder } from './doubt.ts'
@@ -26,7 +26,7 @@ import { Hints } from './hints.ts'
 import type { Host } from './host.ts'
 import { owedAt, type ActorMemory } from './memory.ts'
 import { sealDraft, type Flight } from './sealing.ts'
-import { encodeSnapshot } from './snapshot.ts'
+import { encodeSnapshot, type EncodedSnapshot } from './snapshot.ts'
 
 /** The activation, as its writer sees it. */
 export interface WriterOwner {
@@ -90,7 +90,7 @@ export class Writer {
     if (claimed) countClaim(this.#host.counters, this.cause)
     this.n = folded.n
     this.durableOffset = folded.memory.offset
-    this.#hash = folded.hash === null ? null : asBuffer(folded.hash).toString('latin1')
+    this.#hash = folded.hash
     this.#ref = folded.ref
     this.claimedEpoch = folded.epoch
     this.#entriesSince = folded.entriesSince
@@ -356,7 +356,7 @@ export class Writer {
 
   #writeSnapshot(
     at: { readonly n: number; readonly hash: Uint8Array },
-    snapshot: SealedBatch,
+    snapshot: EncodedSnapshot,
     offset: number,
     pages: Flight['pages'],
   ): void {
@@ -406,12 +406,12 @@ export class Writer {
   }
 
   /** Nothing but claims came since the last: then there is nothing to write (J5). Returns the snapshot if it holds all of the memory, without pages beside it. */
-  snapshotAtEnd(): SealedBatch | null {
+  snapshotAtEnd(): EncodedSnapshot | null {
     if (this.#owner.definition.history === 'none' || this.epoch === 0 || this.#hash === null || this.#entriesSince === 0) return null
     const { memory, definition } = this.#owner
     const hash = Buffer.from(this.#hash, 'latin1')
     const header = { flags: FLAG_CLEAN, n: this.n, epoch: this.epoch, commitId: this.#host.newCommitId(), previous: hash }
-    let whole: SealedBatch | null = null
+    let whole: EncodedSnapshot | null = null
     guarded(this.#host.log, `writing the snapshot of ${this.#owner.id}`, () => {
       const snapshot = encodeSnapshot(header, memory, definition.version, this.#host.dropTime, false)
       const pages = memory.dedupe?.takeDirtyPages() ?? null
