@@ -10,8 +10,8 @@ export interface LedgerEntry {
   readonly offset: number
   readonly id: string
   readonly type: string
-  /** Data as JSON text. */
-  readonly json: string
+  /** Data as it was recorded. */
+  readonly recorded: unknown
   readonly data: EntryData
   readonly at: number
   readonly sender: string
@@ -110,7 +110,7 @@ export class ActorLedger {
     for (const [type, data, at, sender, source, seq = 0] of batch.body?.e ?? []) {
       const given = (typeof data === 'object' && data !== null ? data : {}) as EntryData
       const id = type === 'fired' && at < (given.due ?? 0) ? `${given.id}~early` : (given.id ?? `?${type}`)
-      this.entries.push({ offset, id, type, json: JSON.stringify(data), data: given, at, sender, source, seq, batch })
+      this.entries.push({ offset, id, type, recorded: data, data: given, at, sender, source, seq, batch })
       ids.push(id)
       offset++
     }

@@ -40,8 +40,8 @@ export const followers = (sim: Sim, fail: (message: string) => void): Check => (
           fail(`${name} got ${type} at offset ${offset} of ${actor}, whose topic 'adds' has none of it`)
         if (!typeOf(actor).journal) continue
         const entry = ledger.entries[offset - 1]
-        if (entry === undefined || entry.type !== type || entry.json !== json)
-          fail(`${name} got ${type} ${json} as offset ${offset} of ${actor}; the journal has ${entry?.json}`)
+        if (entry === undefined || entry.type !== type || JSON.stringify(entry.recorded) !== json)
+          fail(`${name} got ${type} ${json} as offset ${offset} of ${actor}; the journal has ${JSON.stringify(entry?.recorded)}`)
       }
       for (let after = at + 1; after <= last; after++) missing.add(after)
       if (!typeOf(actor).journal) continue

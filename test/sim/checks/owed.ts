@@ -21,13 +21,14 @@ export const owed: MakeCheck = (_facts, fail) => {
     touched: ({ actor, record }) => {
       const owes = actors.get(actor)
       if (owes === undefined) return
-      const effects = [...owes.effects].filter(([, pending]) => pending.size > 0)
+      const effects: string[] = []
+      for (const [to, pending] of owes.effects) if (pending.size > 0) effects.push(to)
       let due = Infinity
       for (const timer of owes.timers.values()) due = Math.min(due, timer)
       if (effects.length === 0 && due === Infinity) return
       let first = Infinity
       for (const hint of record.hints.values()) first = Math.min(first, hint.due)
-      if (effects.length > 0 && first === Infinity) fail(`${actor} owes effects to ${effects.map(([to]) => to).join()} and has no hint`)
+      if (effects.length > 0 && first === Infinity) fail(`${actor} owes effects to ${effects.join()} and has no hint`)
       // With effects pending the hint says 'now', which may be a little after a timer that was due meanwhile.
       if (effects.length === 0 && first > due)
         fail(`${actor} owes a timer at ${due} and its first hint is ${first === Infinity ? 'missing' : `at ${first}`}`)

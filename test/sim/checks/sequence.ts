@@ -3,11 +3,15 @@ import type { MakeCheck } from '../check.ts'
 import { typeOf } from '../sim-app.ts'
 
 export const sequence: MakeCheck = (_facts, fail) => {
-  const last = new Map<string, number>()
+  /** By actor and source. */
+  const lasts = new Map<string, Map<string, number>>()
   return {
     name: 'sequence',
     applied: ({ actor, n, body }) => {
       if (body === null || !typeOf(actor).durable) return
+      if (body.e === undefined && body.r === undefined) return
+      let last = lasts.get(actor)
+      if (last === undefined) lasts.set(actor, (last = new Map()))
       const taken = new Map<string, number[]>()
       const take = (source: string | undefined, seq: number | undefined): void => {
         if (source === undefined || seq === undefined || seq === 0) return
@@ -22,12 +26,12 @@ export const sequence: MakeCheck = (_facts, fail) => {
       }
       for (const [source, seq] of body.r ?? []) take(source, seq)
       for (const [source, numbers] of taken) {
-        let before = last.get(`${actor} ${source}`) ?? 0
-        for (const seq of numbers.sort((a, b) => a - b)) {
+        let before = last.get(source) ?? 0
+        for (const seq of numbers.length === 1 ? numbers : numbers.sort((a, b) => a - b)) {
           if (seq !== before + 1) fail(`place ${n} of ${actor} takes ${source}#${seq} after ${before}`)
           before = seq
         }
-        last.set(`${actor} ${source}`, before)
+        last.set(source, before)
       }
     },
   }

@@ -46,7 +46,7 @@ export const gate: MakeGatewayCheck = (facts, fail) => {
   const shown = (actor: string, offset: number, data: unknown, what: string, socket: SeenSocket): void => {
     early(actor, offset, what, socket)
     const entry = facts.ledger(actor)?.entries[offset - 1]
-    if (typeOf(actor).journal && entry?.json !== JSON.stringify(data))
+    if (typeOf(actor).journal && JSON.stringify(entry?.recorded) !== JSON.stringify(data))
       fail(`${what} shows at offset ${offset} of ${actor} what is not there`)
   }
   return {
