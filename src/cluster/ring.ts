@@ -26,6 +26,8 @@ export const WEIGHT_MAX = 16
 
 /** 32 bits of a SHA-512 each. */
 const POINTS_A_DIGEST = 16
+/** Points kept of nodes alone, beside those in rings; 4 bytes each. */
+const MADE_POINTS_MAX = 128 * 1024
 /** Owners are 16-bit numbers. */
 const OWNERS_MAX = 65_536
 
@@ -186,11 +188,37 @@ function compare(shares: readonly Share[], base: Ring): { readonly fresh: Float6
   shares.forEach(({ id, weight }, owner) => {
     const known = before.get(id)
     if (known !== undefined && base.shares[known]?.weight === weight) kept[known] = owner
-    else for (const point of pointsOf(id, weight)) fresh[at++] = point * OWNERS_MAX + owner
+    else for (const point of made.points(id, weight)) fresh[at++] = point * OWNERS_MAX + owner
   })
   invariant(at === fresh.length, 'every new node has all its points')
   return { fresh: fresh.sort(), kept }
 }
+
+/**
+ * The points of nodes met before, oldest out first: a node that comes back has those that it had, and the processes of one test, each with rings
+ * of its own, ask for the same.
+ */
+class MadePoints {
+  readonly #byShare = new Map<string, Uint32Array>()
+  #count = 0
+
+  points(id: string, weight: number): Uint32Array {
+    const key = `${weight} ${id}`
+    let points = this.#byShare.get(key)
+    if (points !== undefined) return points
+    points = Uint32Array.from(pointsOf(id, weight))
+    this.#byShare.set(key, points)
+    this.#count += points.length
+    for (const [oldest, { length }] of this.#byShare) {
+      if (this.#count <= MADE_POINTS_MAX) break
+      this.#byShare.delete(oldest)
+      this.#count -= length
+    }
+    return points
+  }
+}
+
+const made = new MadePoints()
 
 /**
  * The package's ring of one node. `vnodes` is given and differs from 'vnode count', else it computes the number in floating point and loses a
