@@ -213,11 +213,12 @@ export class Dedupe {
   }
 
   #expireRecord({ keysKept, forMs }: NonNullable<DedupeLimits['record']>, mono: number): void {
-    let surplus = (this.#keys?.size ?? 0) - keysKept
-    for (const [key, known] of this.#keys ?? []) {
+    const keys = this.#keys
+    let surplus = (keys?.size ?? 0) - keysKept
+    keys?.forEach((known, key) => {
       known.since ??= mono
-      if (surplus-- > 0 && mono - known.since >= forMs) this.#keys?.delete(key)
-    }
+      if (surplus-- > 0 && mono - known.since >= forMs) keys.delete(key)
+    })
   }
 
   get empty(): boolean {
@@ -242,7 +243,12 @@ export class Dedupe {
     for (const [source, last, usedAt, answers] of stored?.s ?? [])
       dedupe.#add({ name: source, last, usedAt, answers: answers.map(fromTuple) })
     for (const [source, answers] of stored?.r ?? []) (dedupe.#refusedSenders ??= new Map()).set(source, answers.map(fromTuple))
-    for (const [key, usedAt, answer] of stored?.k ?? []) (dedupe.#keys ??= new Map()).set(key, { usedAt, answer: fromTuple(answer) })
+    if (stored !== undefined && stored.k.length > 0) {
+      const keys = new Map<string, Key>()
+      // There may be thousands: by index, which is several times as fast as taking each apart.
+      for (const tuple of stored.k) keys.set(tuple[0], { usedAt: tuple[1], answer: fromTuple(tuple[2]) })
+      dedupe.#keys = keys
+    }
     dedupe.#keepNewestKeys() // it may have been written under a higher limit
     return dedupe
   }
@@ -268,6 +274,10 @@ function toTuple({ seq, content, offset, refusal }: Answer): AnswerTuple {
   return refusal === null ? [seq, content, offset] : [seq, content, offset, [refusal.code, refusal.message, refusal.reason]]
 }
 
-function fromTuple([seq, content, offset, refusal]: AnswerTuple): Answer {
+function fromTuple(tuple: AnswerTuple): Answer {
+  const seq = tuple[0]
+  const content = tuple[1]
+  const offset = tuple[2]
+  const refusal = tuple[3]
   return { seq, content, offset, refusal: refusal === undefined ? null : { code: refusal[0], message: refusal[1], reason: refusal[2] } }
 }

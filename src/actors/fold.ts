@@ -211,10 +211,10 @@ export function foldEntries(
 }
 
 function foldRest(memory: ActorMemory, body: BatchBody): void {
-  for (const [topic, offset] of Object.entries(body.t ?? {})) (memory.marks ??= new Map()).set(topic, offset)
-  for (const [to, seq, type, data] of body.x ?? []) (memory.effects ??= new Effects()).restoreOne(to, seq, type, data)
-  for (const [to, seq, refused] of body.d ?? []) memory.effects?.done(to, seq, refused)
-  for (const name of body.c ?? []) memory.timers?.delete(name)
+  if (body.t !== undefined) for (const [topic, offset] of Object.entries(body.t)) (memory.marks ??= new Map()).set(topic, offset)
+  if (body.x !== undefined) for (const [to, seq, type, data] of body.x) (memory.effects ??= new Effects()).restoreOne(to, seq, type, data)
+  if (body.d !== undefined) for (const [to, seq, refused] of body.d) memory.effects?.done(to, seq, refused)
+  if (body.c !== undefined) for (const name of body.c) memory.timers?.delete(name)
   for (const [name, due, type, data, notBefore = due] of body.s ?? [])
     (memory.timers ??= new Map()).set(name, { due, notBefore, type, json: JSON.stringify(data) })
 }
