@@ -70,12 +70,17 @@ export class World {
   }
 
   /** Runs until `ms`, a violation, or `stop`. */
-  async run(untilMs: number): Promise<void> {
+  run(untilMs: number): Promise<void> {
     const untilUs = untilMs * 1000
     this.#stop = false
-    // Not from a microtask, which is what goes on after an `await`: the others would wait for it to end.
-    const turn = (): Promise<boolean> => new Promise((resolve) => setImmediate(() => resolve(this.#turn(untilUs))))
-    while (!(await turn()));
+    return new Promise((resolve) => {
+      // Not from a microtask, which is what goes on after an `await`: the others would wait for it to end.
+      const turn = (): void => {
+        if (this.#turn(untilUs)) resolve()
+        else setImmediate(turn)
+      }
+      setImmediate(turn)
+    })
   }
 
   /** Many events, in one turn of the event loop; whether all is done. Now and then the process may read its messages, too. */
