@@ -2,29 +2,32 @@
  * one-log: each actor has one journal: places and offsets without holes, an unbroken hash chain, epochs that never decrease and
  * are always those of the newest claim, no batch twice. (Promise 3; J1, J2, J3)
  */
-import { FLAG_CLAIM, hashOf } from '../../../src/actors/batch.ts'
+import { asBuffer, FLAG_CLAIM, hashOf } from '../../../src/actors/batch.ts'
 import type { MakeCheck } from '../check.ts'
 import type { LedgerEntry } from '../ledger.ts'
+import type { LedgerBatch } from '../sim-data.ts'
 import { typeOf } from '../sim-app.ts'
 
+const NO_HASH = new Uint8Array(32)
+
 export const oneLog: MakeCheck = (facts, fail) => {
-  const commits = new Map<string, string>()
+  /** Batches by their commit id. */
+  const commits = new Map<string, LedgerBatch>()
   let shown = new Map<string, readonly string[]>()
   return {
     name: 'one-log',
     applied: (batch, ledger) => {
       const { actor, n, header, hash, bytes, by } = batch
       const before = ledger.record.batches[n - 2]
-      const where = `place ${n} of ${actor}, written by ${by},`
-      const broken = (what: string): void => fail(`${where} ${what}`)
+      const broken = (what: string): void => fail(`place ${n} of ${actor}, written by ${by}, ${what}`)
       if (header.n !== n) broken(`says it is place ${header.n}`)
       if (!same(hashOf(bytes), hash)) broken('has another hash than it says')
       if (!same(header.commitId, batch.commitId)) broken('has another commit id than it says')
-      if (!same(header.previous, before?.hash ?? new Uint8Array(32))) broken('does not carry the hash of the batch before')
-      const commit = Buffer.from(batch.commitId).toString('hex')
+      if (!same(header.previous, before?.hash ?? NO_HASH)) broken('does not carry the hash of the batch before')
+      const commit = asBuffer(batch.commitId).toString('latin1')
       const known = commits.get(commit)
-      if (known !== undefined) broken(`is ${known} again`)
-      commits.set(commit, `place ${n} of ${actor}`)
+      if (known !== undefined) broken(`is place ${known.n} of ${known.actor} again`)
+      commits.set(commit, batch)
       const claim = (header.flags & FLAG_CLAIM) !== 0
       if (claim) facts.count('claim')
       if (claim && header.epoch !== n) broken(`is a claim with epoch ${header.epoch}`)

@@ -6,7 +6,7 @@ export const owed: MakeCheck = (_facts, fail) => {
   return {
     name: 'owed',
     applied: ({ actor, body }) => {
-      if (body === null) return
+      if (body === null || (body.x ?? body.d ?? body.c ?? body.s) === undefined) return
       let owes = actors.get(actor)
       if (owes === undefined) actors.set(actor, (owes = { timers: new Map(), effects: new Map() }))
       for (const [to, seq] of body.x ?? []) {
