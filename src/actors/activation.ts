@@ -17,7 +17,6 @@ import { BoundedQueue } from '../base/queue.ts'
 import { fail, type Failure } from '../errors.ts'
 import type { Alarmed } from './alarms.ts'
 import type { NoteSink } from './calls.ts'
-import { checkState } from './check.ts'
 import type { ActorDefinition } from './define.ts'
 import type { EffectOwner } from './delivery.ts'
 import type { DraftEntry, GateItem } from './draft.ts'
@@ -254,7 +253,6 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Loading
 
   /** An entry is in the memory and in the draft. Write-behind shows it at once (J9). */
   tookEntry(entry: DraftEntry, marks: ReadonlyMap<string, number> | null): void {
-    if (this.#host.check) checkState(this.#host, this, this.memory.state)
     if (this.definition.durability === 'event') return
     this.writer.unclean = true
     this.writer.bound()

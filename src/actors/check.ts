@@ -40,12 +40,12 @@ function isOpen(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Object.isFrozen(value) && !ArrayBuffer.isView(value)
 }
 
-/** Freezes a new state, and says what in it is not JSON, once for each place. */
+/** Freezes a new state, and says what in it is not JSON, once for each place. Returns whether it can be written at all. */
 export function checkState(
   host: Host,
   { id, definition }: { readonly id: string; readonly definition: ActorDefinition },
   state: unknown,
-): void {
+): boolean {
   const wrong = notJson(state)
   if (wrong !== null && host.learnt.first(`${definition.type} ${wrong.path.replaceAll(/\[\d+\]/g, '[]')} ${wrong.what}`)) {
     host.counters.notJson++
@@ -55,6 +55,15 @@ export function checkState(
     )
   }
   deepFreeze(state)
+  return wrong === null || isWritable(state)
+}
+
+function isWritable(state: unknown): boolean {
+  try {
+    return JSON.stringify(state) !== undefined
+  } catch {
+    return false
+  }
 }
 
 /** A part of a state, and how it is reached. */
@@ -116,14 +125,14 @@ export function foldTwice(loaded: Loaded | null, parts: FoldParts, host: Host): 
   const second = fold(loaded, parts)
   if (second.kind === 'folded') {
     const { memory } = second
-    if (first !== null && JSON.stringify(first.state) !== JSON.stringify(memory.state)) {
+    const writable = checkState(host, parts, memory.state)
+    if (first !== null && writable && isWritable(first.state) && JSON.stringify(first.state) !== JSON.stringify(memory.state)) {
       host.counters.impure++
       host.log.error(
         { actor: parts.id, offset: memory.offset },
         'an impure reducer: folding the same events twice gave two states; reducers may use only state, data and ctx (ctx.now, ctx.random())',
       )
     }
-    checkState(host, parts, memory.state)
   }
   return second
 }

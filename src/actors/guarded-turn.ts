@@ -11,6 +11,7 @@
  */
 import type { Activation } from './activation.ts'
 import { deepFreeze, freezeSmall } from './check.ts'
+import { checkedTurn } from './checked-turn.ts'
 import type { EventDefinition } from './define.ts'
 import type { Host } from './host.ts'
 import type { TurnContext, TurnOutcome } from './turn.ts'
@@ -21,7 +22,7 @@ type Event = EventDefinition<unknown, unknown, string>
 const PARTS_MAX = 64
 const SAMPLE = 32
 
-interface Turn {
+export interface Turn {
   readonly type: string
   readonly event: Event
   readonly data: unknown
@@ -29,10 +30,11 @@ interface Turn {
 }
 
 export function runTurn(activation: Activation, host: Host, turn: Turn): TurnOutcome {
+  if (host.check) return checkedTurn(activation, host, turn)
   const { definition, memory } = activation
-  const guarded = host.check || (host.learnt.declines(turn.event) && freeze(activation, host, turn))
+  const guarded = host.learnt.declines(turn.event) && freeze(activation, host, turn)
   const outcome = host.turn.run(definition, turn.event, turn.place, memory.state, turn.data)
-  if (outcome.kind === 'next' || host.check) return outcome
+  if (outcome.kind === 'next') return outcome
   if (guarded) return outcome.kind === 'threw' && outcome.error instanceof TypeError ? onCopy(activation, host, turn, outcome) : outcome
   if (host.learnt.declined(turn.event) || outcome.kind === 'threw') activation.suspect() // before anybody hears the answer
   return outcome

@@ -7,6 +7,9 @@ import type { EventDefinition } from './define.ts'
 type Event = EventDefinition<unknown, unknown, string>
 
 const SAID_MAX = 1000
+/** Turns of an event that are looked at twice: the first, and then one in so many. */
+const LOOKS_FIRST = 8
+const LOOKS_EVERY = 64
 
 export class Learnt {
   readonly #declining = new Set<Event>()
@@ -14,6 +17,7 @@ export class Learnt {
   readonly #asynchronous = new Set<Event>()
   readonly #synchronous = new Set<Event>()
   readonly #said = new Set<string>()
+  readonly #turns = new Map<Event, number>()
 
   /** Whether its reducer has refused or thrown (guarded-turn.ts). */
   declines(event: Event): boolean {
@@ -50,6 +54,13 @@ export class Learnt {
 
   wasSynchronous(event: Event): void {
     this.#synchronous.add(event)
+  }
+
+  /** Whether this turn of the event is run twice, where that is looked at (checked-turn.ts). */
+  looksAgain(event: Event): boolean {
+    const turns = this.#turns.get(event) ?? 0
+    this.#turns.set(event, turns + 1)
+    return turns < LOOKS_FIRST || turns % LOOKS_EVERY === 0
   }
 
   /** Whether this is to be said now: each complaint once. */

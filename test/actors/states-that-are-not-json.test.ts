@@ -33,6 +33,7 @@ const makes: Readonly<Record<string, () => unknown>> = {
   bytes: () => ({ raw: new Uint8Array(2) }),
   symbol: () => ({ 'a b': Symbol('x') }),
   cycle,
+  big: () => ({ n: 10n }),
   fine: () => ({ a: [shared, shared, null, 'x', 1.5, true, { deep: [[]] }], none: Object.create(null) as unknown }),
 }
 
@@ -74,5 +75,26 @@ describe('dev says where a state is not JSON', () => {
     const production = oneNode(app({ actors: { odd } }))
     await during(production, production.send('odd/a', 'set', { what: 'map' }))
     expect([told(node), told(production)]).toEqual([[], []])
+  })
+})
+
+describe('a state that cannot be written at all', () => {
+  it.each(['big', 'cycle'])('is not taken by dev: the event fails, nothing is recorded, and the actor goes on (%s)', async (what) => {
+    const node = checked()
+    await during(node, node.send('odd/a', 'set', { what: 'fine' }))
+    expect(await during(node, node.send('odd/a', 'set', { what }))).toMatchObject({ ok: false, code: 'internal' })
+    expect(await during(node, node.send('odd/a', 'set', { what: 'fine' }))).toMatchObject({ ok: true, offset: 2 })
+    node.engine.kill()
+    const next = node.another({ check: true })
+    expect(await during(next, next.send('odd/a', 'set', { what: 'fine' }))).toMatchObject({ ok: true, offset: 3 })
+  })
+
+  it('is said, and folded, where production had taken it', async () => {
+    const node = oneNode(app({ actors: { odd } }))
+    await during(node, node.send('odd/a', 'set', { what: 'big' }))
+    node.engine.kill()
+    const dev = node.another({ check: true })
+    expect(await during(dev, dev.send('odd/a', 'set', { what: 'fine' }))).toMatchObject({ ok: true, offset: 2 })
+    expect(told(dev)).toEqual(['state.n is a bigint: state must be JSON, or it is another after the next activation'])
   })
 })
