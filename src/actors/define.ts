@@ -146,7 +146,7 @@ export interface ActorOptions<State, BySchema, Events, Topics, Queries> {
   readonly history?: History
   /** Version of the state's shape, a whole number from 1 (the default). */
   readonly version?: number
-  /** `migrate[n]` turns a state of version n into one of n + 1. */
+  /** `migrate[n]` turns a state of version n into one of n + 1; each from 1 to `version` - 1 is needed. */
   readonly migrate?: { readonly [version: number]: (old: never) => unknown }
   readonly idleMs?: number
 }
@@ -223,6 +223,11 @@ export function actor<
   const migrate = new Map(
     Object.entries(options.migrate ?? {}).map(([from, step]) => [Number(from), step as (old: unknown) => unknown] as const),
   )
+  for (let from = 1; from < version; from++)
+    if (typeof migrate.get(from) !== 'function')
+      throw new TypeError(
+        `${where}: version ${version} needs migrate[${from}], which turns a stored state of version ${from} into one of ${from + 1}`,
+      )
   checkDurability(where, options.durability ?? 'event')
   checkHistory(where, options.history ?? 'all')
   const { idleMs } = options

@@ -236,6 +236,15 @@ describe('versions and migrations (J8)', () => {
     queries: { all: (s) => s },
   })
 
+  it('a version without the steps to it is refused where it is defined, not at the first actor that has a snapshot', () => {
+    const made = (version: number, migrate: Record<number, (old: never) => unknown>) => () =>
+      actor('m', { state: () => 0, events: {}, version, migrate })
+    const step = (old: never): unknown => old
+    expect(made(2, {})).toThrow('version 2 needs migrate[1]')
+    expect(made(4, { 1: step, 3: step })).toThrow('version 4 needs migrate[2]')
+    expect(made(3, { 1: step, 2: step })).not.toThrow()
+  })
+
   it('new code takes an old state up, once; older code then says moved and harms nothing', async () => {
     const node = oneNode(app({ actors: { one } }), { idleMs: 500 })
     for (let i = 0; i < 3; i++) await during(node, node.send('m/a', 'add'))
