@@ -10,7 +10,8 @@ import type { Activation, Ending } from './activation.ts'
 import type { Host } from './host.ts'
 
 const SWEEP_MS = 500
-const LOSERS_MAX = 10_000
+/** Lost actors, and broken ones, that are remembered. */
+const REMEMBERED_MAX = 10_000
 /** Some round trips of gossip. */
 const FIRST_LOSS_MS = 50
 const DUEL_FIRST_MS = 100
@@ -85,19 +86,14 @@ export class Directory {
 
   remove(activation: Activation, why: Ending, failure: Failure | null): void {
     const { id } = activation
-    if ((why === 'broken' || why === 'newer') && failure !== null && this.#broken.size < LOSERS_MAX)
-      this.#broken.set(id, { failure, until: this.#host.clock.mono() + BROKEN_MS })
+    if ((why === 'broken' || why === 'newer') && failure !== null)
+      keepNewest(this.#broken, id, { failure, until: this.#host.clock.mono() + BROKEN_MS })
     if (this.#activations.get(id) === activation) this.#activations.delete(id)
     if (why === 'passivated' || why === 'released') this.#losses.delete(id) // it lived in peace: nobody contends for the actor now
     if (why !== 'fenced') return
     const now = this.#host.clock.mono()
     const loss = this.#losses.get(id)
-    this.#losses.delete(id)
-    this.#losses.set(id, { count: loss !== undefined && now - loss.at < FORGIVEN_MS ? loss.count + 1 : 1, at: now })
-    for (const oldest of this.#losses.keys()) {
-      if (this.#losses.size <= LOSERS_MAX) break
-      this.#losses.delete(oldest)
-    }
+    keepNewest(this.#losses, id, { count: loss !== undefined && now - loss.at < FORGIVEN_MS ? loss.count + 1 : 1, at: now })
   }
 
   /** For a drain: passivates, idle or not, for some milliseconds, in turn. */
@@ -137,5 +133,15 @@ export class Directory {
       guarded(this.#host.log, 'passivating an actor', () => value.passivate(false))
     }
     if (this.#activations.size > 0) this.#sweepLater()
+  }
+}
+
+/** Adds one as the newest; the oldest makes room. */
+function keepNewest<T>(marks: Map<string, T>, id: string, mark: T): void {
+  marks.delete(id)
+  marks.set(id, mark)
+  for (const oldest of marks.keys()) {
+    if (marks.size <= REMEMBERED_MAX) break
+    marks.delete(oldest)
   }
 }

@@ -30,4 +30,13 @@ export const ACTOR_MUTANTS: readonly ActorMutant[] = [
     test: 'lost-snapshots.test.ts',
     caughtBy: 'ride beside batches',
   },
+  {
+    rule: 'J8',
+    name: 'the oldest mark of a broken actor does not make room',
+    file: 'actors/directory.ts',
+    find: `if (marks.size <= REMEMBERED_MAX) break`,
+    replace: `if (marks.size <= REMEMBERED_MAX * 2) break`,
+    test: 'directory.test.ts',
+    caughtBy: 'the newest of them',
+  },
 ]
