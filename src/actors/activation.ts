@@ -403,7 +403,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Loading
     this.#end(null)
   }
 
-  /** A4. `failure` null: who waits asks again. */
+  /** A4. `failure` null: who waits asks again. `sure`: no batch in flight may have been applied; else who waits for it does not hear `failure`, which would say so. */
   #end(failure: Failure | null, why: Ending = 'other', sure = true): void {
     if (this.#life === 'dead') return
     this.#life = 'dead'
@@ -417,7 +417,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Loading
     // Who leaves is not asked again here: until all are told it stands in the way of a new activation.
     if (this.#leaving === null) this.#host.retire(this, why, failure)
     const tell = (item: GateItem | Task, certain: boolean): void =>
-      guarded(this.#host.log, 'an answer', () => (failure === null ? item.moved(certain) : item.failed(failure)))
+      guarded(this.#host.log, 'an answer', () => (failure === null || !certain ? item.moved(certain) : item.failed(failure)))
     for (const item of inFlight) tell(item, sure)
     for (const item of open) tell(item, true)
     for (const task of waiting) tell(task, true)
@@ -428,14 +428,9 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Loading
     this.#leaving.end()
   }
 
-  /** This node was declared dead (J7): who waits hears that the actor moved, and what is in flight may be applied. */
-  disown(): void {
-    this.#end(null, 'other', false)
-  }
-
-  /** The engine gives up: who waits hears `failure`. */
-  abandon(failure: Failure): void {
-    this.#end(failure)
+  /** The engine gives up; `failure` null: this node was declared dead (J7), and who waits hears that the actor moved. What is in flight may be applied. */
+  abandon(failure: Failure | null): void {
+    this.#end(failure, 'other', false)
   }
 
   #endTopics(): void {

@@ -363,7 +363,7 @@ export class ActorEngine implements Engine, Host {
     if (this.#life === 'dead') return
     this.#life = 'disowned'
     this.#waker.stop()
-    for (const activation of this.#directory.all()) guarded(this.log, 'ending an activation', () => activation.disown())
+    for (const activation of this.#directory.all()) guarded(this.log, 'ending an activation', () => activation.abandon(null))
     // Those that wait for the store's word, not for an activation.
     for (const waiting of this.deadlines.waiting())
       if (waiting instanceof ReadRequest || waiting instanceof SendRequest) guarded(this.log, 'an answer', () => waiting.moved(false))

@@ -58,7 +58,7 @@ export class SendRequest implements Task, GateItem, Waiting {
     if (this.#done === null) return
     const { seq, key } = this.call
     if (sure || seq !== undefined || key !== undefined) this.#host.again(this)
-    else this.answer(fail('timeout', 'the outcome is unknown: the actor changed owner while this was written'))
+    else this.answer(fail('timeout', 'the outcome is unknown: the actor’s owner stopped or changed while this was written'))
   }
 
   failed(failure: Failure): void {

@@ -94,6 +94,34 @@ describe('a store that does not answer', () => {
     expect(node.engine.stats().pendingEvents).toBe(0)
   })
 
+  it('a drain that gives up tells who waits for a batch in flight that its outcome is unknown; what was not given to the store is unavailable (J4)', async () => {
+    const node = oneNode(counterApp, { activationTimeoutMs: 60_000 })
+    for (const actor of ['counter/a', 'counter/b']) await during(node, node.send(actor, 'add'))
+    node.fault = ({ op }) => (op === 'commit' ? { kind: 'silent-after' } : op === 'load' ? { kind: 'silent-before' } : null)
+    const patient = { timeoutMs: 10 * 60_000 }
+    const inFlight = [
+      node.send('counter/a', 'add', {}, patient),
+      node.send('counter/b', 'add', {}, { ...patient, key: 'k' }),
+      node.query('counter/a', 'value', null, patient),
+    ]
+    await node.settle()
+    const open = [node.send('counter/a', 'add', {}, patient), node.send('counter/unread', 'add', {}, patient)]
+    await node.settle()
+    await during(node, node.engine.drain(), 60_000)
+    const outcomes = await during(node, Promise.all([...inFlight, ...open]), 0)
+    // Who has no identity must not repeat it as if nothing had been recorded; who has one, and who only asked, may.
+    expect(outcomes.map((outcome) => !outcome.ok && outcome.code)).toEqual([
+      'timeout',
+      'moved',
+      'unavailable',
+      'unavailable',
+      'unavailable',
+    ])
+    const next = node.another()
+    expect(await during(next, next.send('counter/b', 'add', {}, { key: 'k' }))).toMatchObject({ ok: true, offset: 2, duplicate: true })
+    expect(await during(next, next.query('counter/a', 'value'))).toMatchObject({ json: '2' })
+  })
+
   it('a kill ends a drain that waits for it', async () => {
     const node = oneNode(counterApp)
     await during(node, node.send(A, 'add'))

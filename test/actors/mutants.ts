@@ -39,4 +39,15 @@ export const ACTOR_MUTANTS: readonly ActorMutant[] = [
     test: 'directory.test.ts',
     caughtBy: 'the newest of them',
   },
+  {
+    rule: 'J4',
+    name: 'a drain that gives up says unavailable of what may be applied',
+    file: 'actors/activation.ts',
+    find: `    this.#end(failure, 'other', false)
+  }`,
+    replace: `    this.#end(failure, 'other', failure !== null)
+  }`,
+    test: 'bad-stores.test.ts',
+    caughtBy: 'its outcome is unknown',
+  },
 ]

@@ -309,9 +309,10 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'J7',
     name: 'a node that was declared dead leaves requests unanswered',
     file: 'actors/activation.ts',
-    find: `    this.#end(null, 'other', false)
+    find: `    this.#end(failure, 'other', false)
 `,
-    replace: `    this.memory = NO_MEMORY
+    replace: `    if (failure === null) this.memory = NO_MEMORY
+    else this.#end(failure, 'other', false)
 `,
   },
   {
