@@ -34,9 +34,12 @@ export function freshMemory(definition: ActorDefinition, key: string, journal: s
   return { state: definition.state(key), journal, offset: 0, lastAt: 0, dedupe: null, effects: null, timers: null, marks: null }
 }
 
-/** When this actor must wake though nobody calls it (D5): now, for undelivered effects; at its first timer; or never: null. */
-export function owedAt(memory: ActorMemory, now: number): number | null {
-  if (memory.effects !== null && memory.effects.pending > 0) return now
+/** Before every time of a wall clock. That of who writes a hint may be ahead of that of who looks for it when the writer is dead. */
+const AT_ONCE = 0
+
+/** When this actor must wake though nobody calls it (D5): at once, for undelivered effects; at its first timer; or never: null. */
+export function owedAt(memory: ActorMemory): number | null {
+  if (memory.effects !== null && memory.effects.pending > 0) return AT_ONCE
   if (memory.timers === null || memory.timers.size === 0) return null
   let first = Infinity
   for (const { due } of memory.timers.values()) if (due < first) first = due

@@ -69,7 +69,6 @@ export function sealDraft(host: Host, { id, memory, definition }: Sealer, draft:
   }
   const entries = draft.entries.length
   const firstOffset = memory.offset - entries + 1
-  const now = host.clock.now()
   const replaces = definition.history === 'none'
   const sealed = replaces
     ? hashed(encodeSnapshot(header, memory, definition.version, host.dropTime, true))
@@ -77,7 +76,7 @@ export function sealDraft(host: Host, { id, memory, definition }: Sealer, draft:
   const snapshot = at.snapshotDue(entries, sealed.bytes.length)
     ? encodeSnapshot({ ...header, previous: sealed.hash }, memory, definition.version, host.dropTime, false)
     : null
-  const owed = owedAt(memory, now)
+  const owed = owedAt(memory)
   const hintDue = at.hints.neededFor(owed, closing)
   const { commitId } = header
   const mode = replaces ? 'replace' : 'append'

@@ -100,7 +100,7 @@ export class Writer {
     this.endedUnclean = !folded.clean && !claimed
     this.proofAt = begunAt
     this.answered?.forget()
-    const hintsLeft = this.#hints.read(owedAt(folded.memory, this.#host.clock.now()), this.epoch === 0 ? 0 : this.n)
+    const hintsLeft = this.#hints.read(owedAt(folded.memory), this.epoch === 0 ? 0 : this.n)
     this.#closing = false
     this.unclean = claimed && this.#writeBehind
     if (!claimed || !hintsLeft) return
@@ -397,7 +397,7 @@ export class Writer {
     if (forGood) this.#closing = true // what is open is the end
     if (!this.quiet) return 'busy'
     const { memory } = this.#owner
-    const owed = owedAt(memory, this.#host.clock.now())
+    const owed = owedAt(memory)
     if (this.answered?.none !== false && !this.unclean && (forGood || this.#hints.right(owed, this.epoch))) return 'ready'
     if (this.#mustReadToClaim) return 'claim'
     this.#closing = true

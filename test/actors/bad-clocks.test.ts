@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import type { ActorCalls } from '../../src/actors/calls.ts'
 import { actor, app } from '../../src/actors/define.ts'
+import { fail } from '../../src/errors.ts'
 import { counterApp } from './counter-app.ts'
-import { during, oneNode } from './one-node.ts'
+import { during, oneNode, type OneNode } from './one-node.ts'
 
 const A = 'counter/a'
 const HOUR_MS = 3_600_000
@@ -21,6 +23,8 @@ const diary = actor('diary', {
   },
   queries: { times: (s) => s },
 })
+
+const silent = { send: () => undefined } as unknown as ActorCalls
 
 describe('a wall clock that is wrong', () => {
   it('once a year ahead does not put off the timers that are set after it is right again (D5)', async () => {
@@ -53,6 +57,60 @@ describe('a wall clock that is wrong', () => {
     expect(more).toEqual([])
     expect(second).toBeGreaterThanOrEqual(first)
     expect(third).toBeGreaterThanOrEqual(second + 60_000)
+  })
+
+  it('that was ahead on a node that died does not put off what its actors had sent: another node delivers it (D5)', async () => {
+    const dead = oneNode(counterApp, {}, { outgoing: silent })
+    dead.clock.jumpWall(10 * 60_000)
+    await during(dead, dead.send(A, 'tell', { to: 'counter/b', what: 'x' }))
+    dead.engine.kill()
+    dead.clock.jumpWall(-10 * 60_000) // the other node's is right
+    const node = dead.another()
+    node.engine.start()
+    await node.clock.run(5000)
+    expect(node.engine.stats().counters['effectsDelivered']).toBe(1)
+    expect(await during(node, node.query('counter/b', 'heard'))).toMatchObject({ json: `["actor:${A} x"]` })
+    await node.clock.run(5000)
+    expect(await node.store.hints(Number.MAX_VALUE, 10)).toEqual([])
+  })
+
+  it('matters to the hint of a timer alone: that of a send is due at once, and the timer’s comes back when the actor leaves memory (D5)', async () => {
+    const delivers = { now: false }
+    const node: OneNode = oneNode(
+      counterApp,
+      { idleMs: 2000 },
+      {
+        outgoing: {
+          send: (call, done) => (delivers.now ? node.engine.send(call, done) : done(fail('unavailable', 'planted'))),
+        } as ActorCalls,
+      },
+    )
+    const dues = async () => (await node.store.hints(Number.MAX_VALUE, 10)).map(({ due }) => due)
+    await during(node, node.send(A, 'later', { name: 't', inMs: HOUR_MS }))
+    const [due = 0, ...more] = await dues()
+    expect([due - node.clock.now(), more]).toEqual([HOUR_MS, []])
+    await during(node, node.send(A, 'tell', { to: 'counter/b', what: 'x' }))
+    await node.settle()
+    expect(await dues()).toEqual([0])
+    await node.clock.run(1000)
+    await during(node, node.send(A, 'tell', { to: 'counter/b', what: 'y' }))
+    await node.settle()
+    expect(await dues()).toEqual([0]) // the one that is there will do
+    delivers.now = true
+    await node.clock.run(15_000) // the repeated sends' back-off
+    expect(await during(node, node.query('counter/b', 'heard'))).toMatchObject({ json: `["actor:${A} x","actor:${A} y"]` })
+    await node.clock.run(15_000)
+    expect(node.engine.stats().activations).toBe(0)
+    expect(await dues()).toEqual([due])
+  })
+
+  it('has no part in the end of an activation that still owes sends: its hint stands, and nothing is written again', async () => {
+    const node = oneNode(counterApp, {}, { outgoing: silent })
+    await during(node, node.send(A, 'tell', { to: 'counter/b', what: 'x' }))
+    await node.clock.run(1000)
+    await during(node, node.engine.drain())
+    expect(await node.store.newest([A])).toEqual([1])
+    expect(await node.store.hints(Number.MAX_VALUE, 10)).toEqual([{ actor: A, n: 1, due: 0 }])
   })
 
   it('a timer keeps its due time and its event’s time through a snapshot', async () => {

@@ -50,4 +50,13 @@ export const ACTOR_MUTANTS: readonly ActorMutant[] = [
     test: 'bad-stores.test.ts',
     caughtBy: 'its outcome is unknown',
   },
+  {
+    rule: 'D5',
+    name: 'the hint of a send is due at a time of some wall clock',
+    file: 'actors/memory.ts',
+    find: `const AT_ONCE = 0`,
+    replace: `const AT_ONCE = 1_700_000_600_000`,
+    test: 'bad-clocks.test.ts',
+    caughtBy: 'another node delivers it',
+  },
 ]

@@ -53,11 +53,11 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'J5',
     name: 'the snapshot is written before its batch is durable',
     file: 'actors/sealing.ts',
-    find: `  const owed = owedAt(memory, now)
+    find: `  const owed = owedAt(memory)
 `,
     replace: `  if (snapshot !== null)
     host.committer.snapshot({ actor: id, n, hash: sealed.hash, bytes: snapshot.bytes, offset: memory.offset, ref: at.ref, pages: new Map() }, () => undefined)
-  const owed = owedAt(memory, now)
+  const owed = owedAt(memory)
 `,
   },
   {

@@ -28,10 +28,10 @@ export const owed: MakeCheck = (_facts, fail) => {
       if (effects.length === 0 && due === Infinity) return
       let first = Infinity
       for (const hint of record.hints.values()) first = Math.min(first, hint.due)
-      if (effects.length > 0 && first === Infinity) fail(`${actor} owes effects to ${effects.join()} and has no hint`)
-      // With effects pending the hint says 'now', which may be a little after a timer that was due meanwhile.
-      if (effects.length === 0 && first > due)
-        fail(`${actor} owes a timer at ${due} and its first hint is ${first === Infinity ? 'missing' : `at ${first}`}`)
+      // Whatever the clocks of who wrote it and of who looks for it.
+      if (effects.length > 0 && first > 0)
+        fail(`${actor} owes effects to ${effects.join()} and has no hint that is due at once`)
+      else if (first > due) fail(`${actor} owes a timer at ${due} and its first hint is ${first === Infinity ? 'missing' : `at ${first}`}`)
     },
   }
 }
