@@ -206,7 +206,7 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Loading
       turnAway(this, task, fail('overloaded', 'too many requests wait for this actor: repeat later', { retryAfterMs: 200 }))
     } else if (this.#life === 'live' && this.#mailbox === null) task.run(this)
     else if (this.#life === 'dead') task.moved(true)
-    else this.#wait(task)
+    else if (this.#settling?.turnsAway(task) !== true) this.#wait(task)
   }
 
   #wait(task: Task): void {
@@ -273,6 +273,10 @@ export class Activation implements WriterOwner, TopicOwner, EffectOwner, Loading
     this.#topics?.resume()
     if (this.#leaving === null) this.#runMailbox()
     else this.#leave()
+  }
+
+  unsettled(): void {
+    for (const task of this.#mailbox?.drain() ?? []) if (this.#settling?.turnsAway(task) !== true) this.#wait(task)
   }
 
   // ── What the writer tells ────────────────────────────────────────────────────────────────────────────────────────

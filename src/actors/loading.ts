@@ -35,6 +35,8 @@ export class Loading {
   readonly #owner: LoadingOwner
   #limit: Timer | null = null
   #over = false
+  /** It counts among those that are being read. */
+  #reading = false
 
   constructor(host: Host, owner: LoadingOwner, claims: boolean) {
     this.#host = host
@@ -46,19 +48,20 @@ export class Loading {
     const host = this.#host
     const begunAt = host.clock.mono()
     host.reading.count++
-    const limit = host.clock.after(host.options.activationTimeoutMs, () => this.#unreadable(new Error('the store did not answer in time')))
+    this.#reading = true
+    const limit = host.clock.after(host.options.activationTimeoutMs, () => this.#unreadable(LATE))
     this.#limit = limit
     const { id, definition } = this.#owner
     const read = this.claims ? host.store.claim(id, claimOf(host, definition)) : host.store.load(id)
     read.then(
       (loaded) => {
         limit.cancel()
-        host.reading.count--
+        this.#answered()
         if (!this.#over && !host.dead) this.#read(loaded, begunAt, tries)
       },
       (error: unknown) => {
         limit.cancel()
-        host.reading.count--
+        this.#answered()
         const overtaken = this.claims && error instanceof StoreError && error.reason === 'busy' && error.outcome === 'unknown'
         if (overtaken && tries < OVERTAKEN_MAX && !this.#over && !host.dead) this.begin(tries + 1)
         else this.#unreadable(error)
@@ -70,6 +73,13 @@ export class Loading {
   cancel(): void {
     this.#over = true
     this.#limit?.cancel()
+    this.#answered()
+  }
+
+  /** Or given up: what the store may never answer must not count for ever. */
+  #answered(): void {
+    if (this.#reading) this.#host.reading.count--
+    this.#reading = false
   }
 
   #read(loaded: Loaded | null, begunAt: number, tries: number): void {
@@ -89,6 +99,8 @@ export class Loading {
     this.#owner.unread({ kind: 'unreadable', error })
   }
 }
+
+export const LATE: Error = new Error('the store did not answer in time')
 
 /** J5: a hole, seen while a writer was busy, that stays. */
 export const HOLE: Unread = { kind: 'broken', why: 'its batches have a hole' }
@@ -118,4 +130,6 @@ export function unreadFailure(
   }
 }
 
-const UNREADABLE = fail('store_unavailable', 'the actor cannot be read from the store now: repeat later', { retryAfterMs: 500 })
+export const UNREADABLE: Failure = fail('store_unavailable', 'the actor cannot be read from the store now: repeat later', {
+  retryAfterMs: 500,
+})

@@ -11,6 +11,8 @@ import type { Host } from './host.ts'
 
 /** Something to run on a live activation. Exactly one of `run`, `moved`, `failed` is called by who holds it. */
 export interface Task {
+  /** Nobody waits for its answer: it waits where others are turned away. */
+  readonly waits?: true
   run(activation: Activation): void
   moved(sure: boolean): void
   failed(failure: Failure): void

@@ -27,6 +27,8 @@ export interface TimerEvent {
   readonly json: string
 }
 
+type Known = Pick<Activation, 'known' | 'memory'>
+
 interface Taken {
   readonly type: string
   readonly data: unknown
@@ -286,13 +288,13 @@ function reject(activation: Activation, request: SendRequest, failure: Failure):
  * What an activation has no room or no store for: such a refusal says nothing of the number itself. So `next` is told (D2) where it is known,
  * unless that would say that the number is used up: then its first answer may not be durable yet, and is to be asked for again.
  */
-export function turnAway(activation: Activation, task: Task, failure: Failure): void {
+export function turnAway(activation: Known, task: Task, failure: Failure): void {
   const call = activation.known && task instanceof SendRequest ? task.call : null
   const next = call === null ? null : dueOf(activation, call)
   task.failed(next === null || next > (call?.seq ?? 0) ? failure : { ...failure, next })
 }
 
-function dueOf({ memory }: Activation, { source, seq, base = 0 }: SendCall): number | null {
+function dueOf({ memory }: Known, { source, seq, base = 0 }: SendCall): number | null {
   if (source === undefined || seq === undefined) return null
   return memory.dedupe?.next(source, base) ?? Math.max(1, base)
 }

@@ -36,6 +36,7 @@ export function ringTimer(host: Host, activation: Activation, name: string, time
   const due = (): boolean => !host.dead && !activation.over && activation.memory.timers?.get(name) === timer
   if (!due()) return
   const task: Task = {
+    waits: true,
     run: () => {
       if (!due() || claimFirst(task)) return
       host.counters.timersFired++
