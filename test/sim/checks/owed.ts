@@ -29,8 +29,7 @@ export const owed: MakeCheck = (_facts, fail) => {
       let first = Infinity
       for (const hint of record.hints.values()) first = Math.min(first, hint.due)
       // Whatever the clocks of who wrote it and of who looks for it.
-      if (effects.length > 0 && first > 0)
-        fail(`${actor} owes effects to ${effects.join()} and has no hint that is due at once`)
+      if (effects.length > 0 && first > 0) fail(`${actor} owes effects to ${effects.join()} and has no hint that is due at once`)
       else if (first > due) fail(`${actor} owes a timer at ${due} and its first hint is ${first === Infinity ? 'missing' : `at ${first}`}`)
     },
   }
