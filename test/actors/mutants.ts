@@ -112,7 +112,7 @@ export const ACTOR_MUTANTS: readonly ActorMutant[] = [
     this.#answered()`,
     replace: `    this.#limit?.cancel()`,
     test: 'settling.test.ts',
-    caughtBy: 'the scanner goes on to the next',
+    caughtBy: 'counts no more when its read was given up',
   },
   {
     rule: 'D5',
