@@ -111,11 +111,11 @@ export class ActorEngine implements Engine, Host {
     this.#directory = new Directory(this)
     this.#owns = parts.owns ?? (() => true)
     // What is in memory here is woken by its own timers, but takes note of its hints, and of those of later owners.
-    this.#waker = new Waker(
-      this,
-      (actor) => this.#owns(actor) || this.#directory.get(actor) !== undefined,
-      (hint) => this.#wake(hint),
-    )
+    this.#waker = new Waker(this, {
+      isOurs: (actor) => this.#owns(actor) || this.#directory.get(actor) !== undefined,
+      arrivals: parts.arrivals ?? null,
+      wake: (hint) => this.#wake(hint),
+    })
   }
 
   get dead(): boolean {
@@ -294,7 +294,7 @@ export class ActorEngine implements Engine, Host {
     const known = this.#directory.get(hint.actor)
     if (known !== undefined) {
       known.writer.foundHint(hint)
-      endIfOvertaken(this, known, hint, () => this.#owns(hint.actor) && this.#wake(hint))
+      endIfOvertaken(this, known, hint, () => this.#owns(hint.actor) && this.#waker.wake(hint.actor, [hint]))
       return
     }
     const activation = this.#activation(hint.actor)

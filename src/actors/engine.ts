@@ -16,6 +16,14 @@ import type { Inspection } from './inspect.ts'
 export { decodeBundle, encodeBundle, type Bundle } from './handoff.ts'
 export type { Inspection } from './inspect.ts'
 
+/** Actors that other nodes may still have in memory (H1). */
+export interface Arrivals {
+  /** Another node may have it, and can be asked for it. */
+  awaited(actor: string): boolean
+  /** Asks that node. In a bounded time: true, the actor may be woken here now; false, it is not this node's any more. Never rejects. */
+  here(actor: string): Promise<boolean>
+}
+
 /** The ports an engine runs on. */
 export interface EngineParts {
   readonly app: App
@@ -35,6 +43,8 @@ export interface EngineParts {
    * owned or not. It decides only whether a request that met a fence is asked again here, and whose hints are this node's to wake (D5).
    */
   readonly owns?: (actor: string) => boolean
+  /** In a cluster: an actor that owes something is woken (D5) when it has come, as it is asked when it has. Without it nobody else has any. */
+  readonly arrivals?: Arrivals
   /**
    * How what actors send each other reaches them (D4): in a cluster, the router; without it, this engine. Every `done` must be called in the end. Whatever is
    * not a final answer is repeated under the same number, after a back-off.

@@ -3,6 +3,7 @@
  * activates them. It never judges a hint by reading: a spurious one is harmless, a missing one is a lost promise.
  */
 import type { Hint } from '../store/store.ts'
+import type { Arrivals } from './engine.ts'
 import type { Host } from './host.ts'
 
 /** A hint that woke its actor and is still there rests for this long, so that a broken actor is not tried all the time. */
@@ -10,20 +11,26 @@ const REST_MS = 5_000
 const LOOK_MS = 5
 const RESTING_MAX = 100_000
 
+export interface WakerParts {
+  /** Whether an actor is this node's to wake. The hints of others are theirs; each scan asks anew. */
+  isOurs(actor: string): boolean
+  readonly arrivals: Arrivals | null
+  wake(hint: Hint): void
+}
+
 export class Waker {
   readonly #host: Host
-  readonly #isOurs: (actor: string) => boolean
-  readonly #wake: (hint: Hint) => void
+  readonly #parts: WakerParts
+  /** Actors that another node is asked for before they are woken. */
+  readonly #awaited = new Set<string>()
   /** Hints that woke their actors lately, and until when they rest. */
   readonly #resting = new Map<string, number>()
   #after: Hint | undefined
   #running = false
 
-  /** `isOurs`: whether an actor is this node's to wake. The hints of others are theirs; each scan asks anew. */
-  constructor(host: Host, isOurs: (actor: string) => boolean, wake: (hint: Hint) => void) {
+  constructor(host: Host, parts: WakerParts) {
     this.#host = host
-    this.#isOurs = isOurs
-    this.#wake = wake
+    this.#parts = parts
   }
 
   start(): void {
@@ -33,6 +40,21 @@ export class Waker {
 
   stop(): void {
     this.#running = false
+  }
+
+  /** Now, or when the node that may still have the actor was asked for it: to read it from the store would fence that node, though it lives (H1). */
+  wake(actor: string, hints: readonly Hint[]): void {
+    const { arrivals } = this.#parts
+    if (arrivals?.awaited(actor) !== true) {
+      for (const hint of hints) this.#parts.wake(hint)
+      return
+    }
+    if (this.#awaited.has(actor)) return
+    this.#awaited.add(actor)
+    void arrivals.here(actor).then((here) => {
+      this.#awaited.delete(actor)
+      if (here && this.#running && !this.#host.dead) for (const hint of hints) this.#parts.wake(hint)
+    })
   }
 
   #scan(): void {
@@ -50,7 +72,7 @@ export class Waker {
         const now = this.#host.clock.mono()
         // All hints of an actor go together, or each would cost a claim of its own.
         for (const [actor, own] of byActor(hints))
-          if (this.#isOurs(actor) && this.#rested(own, now)) for (const hint of own) this.#wake(hint)
+          if (this.#parts.isOurs(actor) && this.#mayWake(actor) && this.#rested(own, now)) this.wake(actor, own)
         // A full page: there are more behind it. Otherwise begin again from the front, where new ones may have come.
         this.#after = hints.length < wakeBatch ? undefined : hints.at(-1)
         if (this.#after === undefined) this.#later(this.#host.options.wakeScanMs)
@@ -61,6 +83,12 @@ export class Waker {
         if (!over) this.#later(this.#host.options.wakeScanMs)
       },
     )
+  }
+
+  /** What is asked for already is not asked for again; of many, later scans find the others. */
+  #mayWake(actor: string): boolean {
+    if (this.#awaited.has(actor)) return false
+    return this.#awaited.size < this.#host.options.wakeBatch || this.#parts.arrivals?.awaited(actor) !== true
   }
 
   /** Whether any of an actor's hints is new or has rested; then all of them rest from now. */

@@ -251,6 +251,7 @@ export class ClusterNode {
       storeId,
       check,
       owns: (actor) => this.router.owns(actor),
+      arrivals: { awaited: (actor) => this.router.awaited(actor), here: (actor) => this.router.here(actor) },
       outgoing: {
         send: (call, done) => this.router.calls.send(call, done),
         query: (call, done) => this.router.calls.query(call, done),

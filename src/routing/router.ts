@@ -100,6 +100,8 @@ export interface Router {
   ask(node: string, what: string, json: string, timeoutMs: number): Promise<Told | Failure>
   /** Resolves when the engine here may be asked for the actor: after a pull, if another node may still have it (H1). false: it is not here. */
   here(actor: string): Promise<boolean>
+  /** Whether that takes asking another node first: for the engine (`EngineParts.arrivals`). */
+  awaited(actor: string): boolean
   /** What would go from here if this placement came into force. */
   plan(after: Placement): Promise<Plan>
   /** This node was declared dead: just before `engine.disown()`, in the same turn. Until `replaceEngine` nothing is served here. */
@@ -288,6 +290,10 @@ class NodeRouter implements Router, ActorCalls {
 
   ask(node: string, what: string, json: string, timeoutMs: number): Promise<Told | Failure> {
     return this.#questions.ask(node, what, json, timeoutMs)
+  }
+
+  awaited(actor: string): boolean {
+    return this.#pulls.wants(actor)
   }
 
   here(actor: string): Promise<boolean> {

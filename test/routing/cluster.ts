@@ -194,6 +194,7 @@ export class TestNode {
       storeId: 'store-1',
       check: true,
       owns: (actor) => this.router.owns(actor),
+      arrivals: { awaited: (actor) => this.router.awaited(actor), here: (actor) => this.router.here(actor) },
       outgoing: {
         send: (call, done) => calls().send(call, done),
         query: (call, done) => calls().query(call, done),

@@ -348,4 +348,18 @@ export const MUTANTS: readonly Mutant[] = [
     find: ` && this.#provenAt >= local.provenSince(this.call.actor)`,
     replace: ``,
   },
+  {
+    rule: 'D5',
+    name: 'what owes something is woken from the store while its last owner has it',
+    file: 'actors/waker.ts',
+    find: `    if (arrivals?.awaited(actor) !== true) {`,
+    replace: `    if (arrivals !== undefined) {`,
+  },
+  {
+    rule: 'D5',
+    name: 'any number of actors is pulled at once to wake them',
+    file: 'actors/waker.ts',
+    find: `this.#awaited.size < this.#host.options.wakeBatch`,
+    replace: `this.#awaited.size < 1_000_000`,
+  },
 ]
