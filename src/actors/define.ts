@@ -352,3 +352,9 @@ export function app<const Actors extends ActorTypes>(options: AppOptions<Actors>
   if (byType.size === 0) throw new TypeError('app(): actors is empty')
   return { ...options, troupe: 'app', byType }
 }
+
+/** Whether the actor's answers leave before they are durable (J9). */
+export function answersEarly({ byType }: App, actor: string): boolean {
+  const definition = byType.get(actor.slice(0, Math.max(0, actor.indexOf('/'))))
+  return definition !== undefined && definition.durability !== 'event'
+}

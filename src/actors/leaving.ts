@@ -18,7 +18,7 @@ export interface LeavingOwner {
 }
 
 /** Without having finished by then it ends as in a crash of the actor: nothing that was answered as durable is lost, and the next owner reads the store. */
-const RELEASE_MAX_MS = 5000
+export const RELEASE_MAX_MS = 5000
 
 export class Leaving {
   readonly promise: Promise<Bundle | null>

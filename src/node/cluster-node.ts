@@ -10,7 +10,7 @@
  *  C3. Leaving: `draining` → others own its actors → they are handed over (H1, H2) → left. What nobody else can have is written and stays in the store.
  */
 import type { ActorCalls } from '../actors/calls.ts'
-import type { App } from '../actors/define.ts'
+import { answersEarly, type App } from '../actors/define.ts'
 import { createEngine, type Engine, type EngineParts } from '../actors/engine.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
@@ -107,6 +107,7 @@ export class ClusterNode {
       log,
       options,
       knowsType: (type) => parts.app.byType.has(type),
+      early: (actor) => answersEarly(parts.app, actor),
       ...(parts.asked !== undefined && { asked: parts.asked }),
     })
     const first = this.gossip.view()

@@ -4,10 +4,13 @@
  *
  *  1. Asked are the owners in earlier placements, newest first, as long as those are remembered and until that node has said that under
  *     the placement in force it holds nothing of others any more.
- *  2. A pull is a short cut, never a condition: when it takes too long, or brings nothing, the engine reads the store (J2 fences).
+ *  2. A pull is a short cut, never a condition: when it takes too long, or brings nothing, the engine reads the store (J2 fences). Where answers leave
+ *     early, what the old owner answered and has not written is lost by that, though it lives: so it gets all the time that it may take to write, and
+ *     is asked once more when the link breaks.
  *  3. What waits is let go in the order it came: to the engine if the actor is this node's, else back to who asked (`moved`).
  */
 import { decodeBundle } from '../actors/engine.ts'
+import { RELEASE_MAX_MS } from '../actors/leaving.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Deadlines } from '../base/deadline.ts'
 import { guarded } from '../base/guard.ts'
@@ -33,6 +36,8 @@ export interface PullParts {
   readonly counters: RoutingCounters
   readonly times: RoutingTimes
   engine(): LocalEngine | null
+  /** Whether the actor's answers leave before they are durable (J9). */
+  early(actor: string): boolean
 }
 
 /** Earlier placements remembered. */
@@ -49,6 +54,10 @@ interface Hold {
   bytes: number
   readonly begunAt: number
   readonly asked: Set<string>
+  /** How long each pull may take. */
+  readonly patienceMs: number
+  /** A broken link may be tried once more. */
+  mayRepeat: boolean
 }
 
 export class Pulls {
@@ -106,14 +115,18 @@ export class Pulls {
 
   /** `go`: the engine may be asked now. `moved`: it cannot wait here. One of them is called, once. */
   hold(actor: string, bytes: number, go: () => void, moved: () => void): void {
-    const { options, clock } = this.#parts
+    const { options, clock, early } = this.#parts
     let hold = this.#holds.get(actor)
     if (hold !== undefined && (hold.waiting.length >= options.pullEvents || hold.bytes + bytes > options.pullBytes)) {
       moved()
       return
     }
     const begins = hold === undefined
-    hold ??= { actor, waiting: [], bytes: 0, begunAt: clock.mono(), asked: new Set() }
+    if (hold === undefined) {
+      const mayRepeat = early(actor)
+      const patienceMs = options.pullMs + (mayRepeat ? RELEASE_MAX_MS : 0)
+      hold = { actor, waiting: [], bytes: 0, begunAt: clock.mono(), asked: new Set(), patienceMs, mayRepeat }
+    }
     hold.waiting.push({ go, moved })
     hold.bytes += bytes
     if (!begins) return
@@ -153,8 +166,8 @@ export class Pulls {
   }
 
   #ask(hold: Hold): void {
-    const { clock, options, links, counters, deadlines } = this.#parts
-    const leftMs = Math.min(options.pullMs, hold.begunAt + options.pullMs * 2 - clock.mono())
+    const { clock, links, counters, deadlines } = this.#parts
+    const leftMs = Math.min(hold.patienceMs, hold.begunAt + hold.patienceMs * 2 - clock.mono())
     const holder = leftMs > 0 ? this.#holder(hold.actor, hold.asked) : null
     const link = holder === null ? null : links.to(holder)
     if (holder === null || link === null) {
@@ -184,6 +197,10 @@ export class Pulls {
   #answered(hold: Hold, from: string, frame: NodeAnswer): void {
     if (frame === 'late') this.#parts.counters.pullTimeouts++
     if (this.#holds.get(hold.actor) !== hold) return
+    if (frame === 'lost' && hold.mayRepeat) {
+      hold.mayRepeat = false
+      hold.asked.delete(from)
+    }
     if (typeof frame !== 'string' && frame.t === 'pulled') {
       if (frame.finished !== '') this.finished(from, frame.finished)
       if (frame.bytes.length > 0 && this.#adopt(hold.actor, frame.bytes)) this.#parts.counters.pulled++

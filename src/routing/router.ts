@@ -58,6 +58,8 @@ export interface RouterParts {
   readonly options: Options
   /** Whether the app defines the actor type: one that it does not is `not_found`, one that nobody offers now `unavailable`. Absent: every type. */
   readonly knowsType?: (type: string) => boolean
+  /** Whether the actor's answers leave before they are durable (J9). Absent: of none. */
+  readonly early?: (actor: string) => boolean
   /** Answers what other nodes ask for their operators. Absent: no question is known. */
   readonly asked?: Asked
 }
@@ -162,7 +164,8 @@ class NodeRouter implements Router, ActorCalls {
       asked: (link, frame, bytes) => this.#inbound.asked(link, frame, bytes),
       answeringEnded: (link) => this.#leases.linkEnded(link),
     })
-    const pulls = new Pulls({ clock, log, options, deadlines, routes, links, counters, times, engine: () => this.#local.engine })
+    const early = parts.early ?? (() => false)
+    const pulls = new Pulls({ clock, log, options, deadlines, routes, links, counters, times, early, engine: () => this.#local.engine })
     const local = new Local(parts.engine, pulls)
     const knowsType = parts.knowsType ?? (() => true)
     const shared = { clock, random, log, options, deadlines, routes, links, local, counters, times, knowsType }

@@ -11,7 +11,7 @@ import type {
   TopicOutcome,
   Upstream,
 } from '../../src/actors/calls.ts'
-import type { App } from '../../src/actors/define.ts'
+import { answersEarly, type App } from '../../src/actors/define.ts'
 import { hash32, seeded } from '../../src/base/random.ts'
 import type { Member } from '../../src/cluster/member.ts'
 import { Placement } from '../../src/cluster/placement.ts'
@@ -171,6 +171,7 @@ export class TestNode {
       log: { info: (_f, m) => this.logged.push(m), warn: (_f, m) => this.logged.push(m), error: (_f, m) => this.logged.push(`! ${m}`) },
       options,
       knowsType: (type) => cluster.app.byType.has(type),
+      early: (actor) => answersEarly(cluster.app, actor),
     })
     this.transport.listen((_channel, wire) => this.router.accept(wire))
   }

@@ -362,4 +362,18 @@ export const MUTANTS: readonly Mutant[] = [
     find: `this.#awaited.size < this.#host.options.wakeBatch`,
     replace: `this.#awaited.size < 1_000_000`,
   },
+  {
+    rule: 'J9',
+    name: 'an old owner gets no time to write what it has answered early',
+    file: 'routing/pulls.ts',
+    find: `(mayRepeat ? RELEASE_MAX_MS : 0)`,
+    replace: `0`,
+  },
+  {
+    rule: 'J9',
+    name: 'what was answered early is given up with the link',
+    file: 'routing/pulls.ts',
+    find: `if (frame === 'lost' && hold.mayRepeat) {`,
+    replace: `if (frame === null) {`,
+  },
 ]

@@ -1,0 +1,99 @@
+/** J9, H1: what was answered before it was written goes with its actor to the next owner, as long as the node that answered lives. */
+import { describe, expect, it } from 'vitest'
+import type { Options } from '../../src/options.ts'
+import { NOTHING, TestCluster, type TestNode } from './cluster.ts'
+import { framesOf } from './frames.ts'
+import { lazyApp, movingTo2 } from './lazy-app.ts'
+
+const pulls = (node: TestNode): number => node.router.stats().counters['pulls'] ?? 0
+
+interface Moving {
+  readonly cluster: TestCluster
+  readonly n1: TestNode
+  readonly n2: TestNode
+  readonly actors: readonly string[]
+}
+
+/** n1 has these actors, which n2 is to have; of each `b` was answered and is not written. */
+async function unwritten(n: number, options: Partial<Options> = {}, type: 'lazy' | 'hard' = 'lazy'): Promise<Moving> {
+  const cluster = new TestCluster(['n1', 'n2'], options, undefined, lazyApp)
+  const [n1, n2] = [cluster.node('n1'), cluster.node('n2')]
+  const actors = movingTo2(cluster, type, n)
+  await cluster.settle(100)
+  for (const actor of actors) await cluster.during(n1.add(actor, 'a'))
+  await cluster.settle(31_000)
+  for (const actor of actors) expect(await cluster.during(n1.add(actor, 'b'))).toMatchObject({ ok: true, durable: type === 'hard' })
+  return { cluster, n1, n2, actors }
+}
+
+describe('a new owner, asked for an actor whose answers leave early', () => {
+  it.each([100, 1500, 4500])('waits while the old one writes what it answered (%i ms), which is not lost', async (storeMs) => {
+    const { cluster, n1, n2, actors } = await unwritten(1)
+    const [actor] = actors as [string]
+    n1.fault = (call) => (call.op === 'commit' ? { applyAfterMs: storeMs } : null)
+    cluster.agree(['n1', 'n2'])
+    const adding = n2.add(actor, 'c')
+    const got = n2.query(actor)
+    expect(await cluster.during(adding)).toMatchObject({ ok: true, offset: 3 })
+    expect(await cluster.during(got)).toMatchObject({ ok: true })
+    await cluster.settle(60_000)
+    expect(await n2.got(actor)).toEqual(['a', 'b', 'c'])
+    expect(pulls(n2)).toBe(1)
+  })
+
+  it('asks once more when the link breaks meanwhile', async () => {
+    const { cluster, n1, n2, actors } = await unwritten(1)
+    const [actor] = actors as [string]
+    n1.fault = (call) => (call.op === 'commit' ? { applyAfterMs: 1500 } : null)
+    let cuts = 0
+    cluster.wires.fate = (message) => (cuts === 0 && framesOf(message).some(({ t }) => t === 'pull') ? (cuts++, 'cut') : 'arrives')
+    n2.sees(cluster.decide(['n1', 'n2']))
+    expect(await cluster.during(n2.add(actor, 'c'))).toMatchObject({ ok: true, offset: 3 })
+    n1.sees(cluster.membership)
+    await cluster.settle(60_000)
+    expect(await n2.got(actor)).toEqual(['a', 'b', 'c'])
+    expect([cuts, pulls(n2)]).toEqual([1, 2])
+  })
+
+  it('asks no third time: it reads the store', async () => {
+    const { cluster, n2, actors } = await unwritten(1)
+    cluster.wires.fate = (message) => (framesOf(message).some(({ t }) => t === 'pull') ? 'cut' : 'arrives')
+    n2.sees(cluster.decide(['n1', 'n2']))
+    expect(await cluster.during(n2.add(actors[0] as string, 'c'))).toMatchObject({ ok: true })
+    expect(pulls(n2)).toBe(2)
+  })
+
+  it('does not wait for ever for one that says nothing, and not for one that is gone in the view', async () => {
+    for (const gone of [false, true]) {
+      const { cluster, n2, actors } = await unwritten(1, { sendTimeoutMs: 20_000 })
+      const [actor] = actors as [string]
+      cluster.wires.freeze('n1')
+      n2.sees(cluster.decide(['n1', 'n2']))
+      let answered = false
+      const adding = n2.add(actor, 'c').finally(() => (answered = true))
+      await cluster.settle(2000)
+      expect(answered).toBe(false)
+      if (gone) n2.sees(cluster.decide(['n2']))
+      await cluster.settle(gone ? 100 : 4500)
+      expect(answered).toBe(true)
+      expect(await adding).toMatchObject({ ok: true })
+      expect(n2.open).toEqual(NOTHING)
+    }
+  })
+
+  it('of any other type it reads the store after pullMs: nothing that was answered can be lost', async () => {
+    const { cluster, n1, n2, actors } = await unwritten(1, {}, 'hard')
+    const [actor] = actors as [string]
+    cluster.wires.freeze('n1')
+    n2.sees(cluster.decide(['n1', 'n2']))
+    let answered = false
+    const adding = n2.add(actor, 'c').finally(() => (answered = true))
+    await cluster.settle(1100)
+    expect(answered).toBe(true)
+    expect(await adding).toMatchObject({ ok: true, offset: 3 })
+    cluster.wires.thaw('n1')
+    n1.sees(cluster.membership)
+    await cluster.settle(1000)
+    expect(await n2.got(actor)).toEqual(['a', 'b', 'c'])
+  })
+})
