@@ -18,6 +18,7 @@ import {
   platformClock,
   platformRandom,
   platformWakeups,
+  platformWarn,
   socketUrl,
   type Transport,
   type Wakeups,
@@ -76,6 +77,8 @@ export class TroupeClient {
   readonly #seen = new Map<string, number>()
   #own = ''
   #ended: TroupeError | undefined
+  /** What was warned of last: the same again and again is said once. */
+  #warned: string | undefined
 
   constructor(url: string | readonly string[], options: ConnectOptions) {
     for (const name of Object.keys(options))
@@ -89,7 +92,12 @@ export class TroupeClient {
     const urls = typeof url === 'string' ? [url] : url
     if (urls.length === 0) throw new TypeError('connect: there is no address')
     const expired = (): void => this.#connection.refresh()
-    this.#requests = new Requests({ clock, random, wire, limit, expired })
+    const offline = (): string => {
+      if (wire.live) return ''
+      const why = Object.values(this.#connection.trouble).join(' ')
+      return `: there is no connection${why && ` (${why.trim()})`}`
+    }
+    this.#requests = new Requests({ clock, random, wire, limit, expired, offline })
     this.#subscriptions = new Subscriptions({ clock, random, wire, expired, seen: (to, offset, fresh) => this.#saw(to, offset, fresh) })
     this.#outbox = new Outbox({
       clock,
@@ -97,6 +105,7 @@ export class TroupeClient {
       wire,
       limit,
       expired,
+      offline,
       copy: (data) => codec.copy(data),
       seen: (actor, offset) => this.#saw(actor, offset, false),
       restart: () => this.#connection.restart(),
@@ -183,7 +192,7 @@ export class TroupeClient {
       },
       error: (error) => {
         onError?.(error)
-        this.#error(error)
+        this.#error(error, onError !== undefined)
       },
     })
   }
@@ -232,7 +241,10 @@ export class TroupeClient {
     this.#seen.set(actor, fresh ? offset : Math.max(before ?? 0, offset))
   }
 
-  #error(error: unknown): void {
-    this.#emitter.emit('error', error instanceof Error ? error : new Error(String(error)))
+  #error(thrown: unknown, heard = false): void {
+    const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+    if (this.#emitter.emit('error', error) || heard || this.#warned === error.message) return
+    this.#warned = error.message
+    platformWarn(error)
   }
 }

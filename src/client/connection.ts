@@ -15,6 +15,8 @@
  * 4. It waits at random below 0.5 s before the first new attempt, the bound doubling to 20 s with each round of all addresses (that one
  *    node is away says nothing of the next), and begins at 0.5 s again only after a link that lived 10 s. A server's `retryAfterMs`, the
  *    smallest of a round of all addresses, is added to that, and so are hints.
+ * 5. Each state is told once, but `connecting` again with each attempt that failed: who has a wrong address is told why. (Later ones are in the
+ *    detail of `suspended`: who counts how often a connection was lost counts `resuming`.)
  */
 import type { OkReply, ServerFrame, WelcomeFrame } from '../protocol/frames.ts'
 import { CLOSE, reconnects } from '../protocol/close-codes.ts'
@@ -31,8 +33,9 @@ import { TokenRefresh } from './token-refresh.ts'
  */
 export type ConnectionState = 'connecting' | 'open' | 'resuming' | 'suspended' | 'closed'
 
+/** Of the link that was lost, or of the last attempt that failed. */
 export interface StateDetail {
-  /** Close code and reason of the link that was lost. */
+  /** Close code; absent: there was no token to try with. */
   readonly code?: number
   readonly reason?: string
 }
@@ -94,6 +97,7 @@ export class Connection {
   readonly #asleep: () => void
   #life: Life = { phase: 'fetching' }
   #state: ConnectionState = 'connecting'
+  #trouble: StateDetail = {}
   #session: string | undefined
   #attempt = 0
   /** All addresses, in the order in which this client tries them; which is next, modulo their number. */
@@ -122,6 +126,11 @@ export class Connection {
 
   get state(): ConnectionState {
     return this.#state
+  }
+
+  /** Why there is no connection, as far as it is known. */
+  get trouble(): StateDetail {
+    return this.#trouble
   }
 
   close(code: number, reason: string): void {
@@ -164,7 +173,9 @@ export class Connection {
       (error: unknown) => {
         if (this.#life !== life) return
         this.#on.error(error)
-        if (this.#life === life) this.#wait(0)
+        if (this.#life !== life) return
+        this.#wait(0)
+        this.#failed({ reason: String(error) })
       },
     )
   }
@@ -223,6 +234,7 @@ export class Connection {
     refresh.expires(welcome.expiresAt)
     if (moved) this.#on.down()
     this.#on.up(link, welcome, resumed)
+    this.#trouble = {}
     if (this.#life === open) this.#show('open', {})
   }
 
@@ -275,7 +287,9 @@ export class Connection {
       this.#suspend = this.#suspendLater()
       this.#on.down()
     }
-    if (wasOpen) this.#show('resuming', { code: end.code, reason: end.reason })
+    const { code, reason } = end
+    if (wasOpen) this.#show('resuming', (this.#trouble = { code, reason }))
+    else if (afterMs !== undefined) this.#failed({ code, reason })
   }
 
   #wait(afterMs: number): void {
@@ -289,7 +303,13 @@ export class Connection {
   }
 
   #suspendLater(): Cancellable {
-    return this.#parts.clock.after(SUSPENDED_MS, () => this.#show('suspended', {}))
+    return this.#parts.clock.after(SUSPENDED_MS, () => this.#show('suspended', this.#trouble))
+  }
+
+  /** 5. */
+  #failed(trouble: StateDetail): void {
+    this.#trouble = trouble
+    if (this.#state === 'connecting') this.#on.state('connecting', trouble)
   }
 
   // ── While open ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,8 +11,11 @@ export class Emitter<Events extends { readonly [Name in keyof Events]: readonly 
     return () => void set.delete(entry)
   }
 
-  emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): void {
-    for (const listener of [...(this.#listeners.get(name) ?? [])]) guarded(() => (listener as (...args: Events[Name]) => void)(...args))
+  /** False: nobody listens. */
+  emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): boolean {
+    const listeners = [...(this.#listeners.get(name) ?? [])]
+    for (const listener of listeners) guarded(() => (listener as (...args: Events[Name]) => void)(...args))
+    return listeners.length > 0
   }
 }
 

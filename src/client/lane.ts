@@ -27,6 +27,8 @@ export interface LanePorts {
   /** `to` of a frame; undefined for one's own actor. */
   address(actor: string): string | undefined
   seen(actor: string, offset: number): void
+  /** Why nothing is sent: begins with a colon. Empty while there is a connection. */
+  offline(): string
   /** The token has expired on the way. */
   expired(): void
   restart(): void
@@ -256,7 +258,7 @@ export class Lane implements Writer {
       const error = open
         ? unknownOutcome(send, 'No answer in time')
         : refused === undefined || refused.code === 'out_of_order' || refused.code === 'conflict'
-          ? new TroupeError('timeout', `'${send.type}' was not sent in time; it was not applied`)
+          ? new TroupeError('timeout', `'${send.type}' was not sent in time; it was not applied${this.#ports.offline()}`)
           : errorOf(refused)
       if (send.seq > 0 && send.seq === this.#next - 1) this.#next = send.seq
       this.#drop(send, error)

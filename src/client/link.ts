@@ -137,7 +137,9 @@ export class Link {
     const welcomed = this.#phase === 'live'
     this.#phase = 'over'
     this.#watchdog.cancel()
-    this.#on.ended({ code: this.#bye?.code ?? code, reason: this.#bye?.reason ?? reason, bye: this.#bye, welcomed, asked: this.#asked })
+    // Hosts do not tell a page why a socket did not open.
+    const why = reason !== '' || this.#asked ? reason : `${this.#parts.url} did not open: nothing listens there, or it is no client port`
+    this.#on.ended({ code: this.#bye?.code ?? code, reason: this.#bye?.reason ?? why, bye: this.#bye, welcomed, asked: this.#asked })
   }
 }
 

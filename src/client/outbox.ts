@@ -35,6 +35,7 @@ export class Outbox {
       wire: ports.wire,
       seen: ports.seen,
       expired: ports.expired,
+      offline: ports.offline,
       restart: ports.restart,
       address: (actor) => (actor === this.#own ? undefined : actor),
       left: (lane) => {

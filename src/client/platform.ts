@@ -90,11 +90,20 @@ export const platformWakeups: Wakeups = (wake) => {
   }
 }
 
+/** What nobody listens to, as hosts do with a promise that nobody handles. */
+export const platformWarn = (error: Error): void => console.warn("troupe: nobody listens (onError, on('error')):", error)
+
 /** The WebSocket address of what a person writes: http(s) is ws(s), a bare host means `/v1/ws`, relative to the page if there is one. */
 export function socketUrl(given: string): string {
-  const url = new URL(given, host.location?.href)
-  url.protocol = url.protocol.replace(/^http/, 'ws')
-  if (url.protocol !== 'ws:' && url.protocol !== 'wss:') throw new TypeError(`connect: '${given}' is not a ws, wss, http or https address`)
+  let url: URL | undefined
+  try {
+    url = new URL(given, host.location?.href)
+    url.protocol = url.protocol.replace(/^http/, 'ws')
+  } catch {
+    // Told below: what the platform throws does not name the address.
+  }
+  if (url === undefined || !/^wss?:/.test(url.protocol))
+    throw new TypeError(`connect: '${given}' is not a ws, wss, http or https address: write it as ws://host:7000`)
   if (url.pathname === '/') url.pathname = '/v1/ws'
   url.hash = ''
   return url.href

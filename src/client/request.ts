@@ -13,6 +13,8 @@ export interface RequestPorts {
   readonly random: ClientRandom
   readonly wire: Wire
   readonly limit: number
+  /** Why nothing is sent: begins with a colon. Empty while there is a connection. */
+  offline(): string
   expired(): void
 }
 
@@ -85,10 +87,7 @@ class Request implements Writer {
     this.#question = question
     this.#outcome = outcome
     this.#deadline = ports.clock.after(timeoutMs, () =>
-      this.end(
-        this.#last ??
-          new TroupeError('timeout', `no answer to ${what} in ${timeoutMs} ms${ports.wire.live ? '' : ': there is no connection'}`),
-      ),
+      this.end(this.#last ?? new TroupeError('timeout', `no answer to ${what} in ${timeoutMs} ms${ports.offline()}`)),
     )
   }
 

@@ -109,6 +109,69 @@ describe('connecting', () => {
   })
 })
 
+describe('without a connection', () => {
+  const why = 'ws://model/v1/ws did not open: nothing listens there, or it is no client port'
+
+  it('tells why with each attempt that failed while it was never open, and with suspended', async () => {
+    const { clock, server, client, open } = setup()
+    server.unreachable = true
+    const told: unknown[] = []
+    client.on('state', (state, detail) => told.push([state, detail]))
+    await clock.until(() => told.length === 3)
+    expect(told).toEqual(Array(3).fill(['connecting', { code: 1006, reason: why }]))
+    await clock.until(() => client.state === 'suspended')
+    expect(told.at(-1)).toEqual(['suspended', { code: 1006, reason: why }])
+    server.unreachable = false
+    told.length = 0
+    await open()
+    expect(told).toEqual([['open', {}]])
+  })
+
+  it('a loss is told once, however many attempts fail; suspended tells of the last', async () => {
+    const { clock, server, client, open } = setup()
+    const told: unknown[] = []
+    await open()
+    client.on('state', (state, detail) => told.push([state, detail]))
+    server.unreachable = true
+    server.socket.cut(1012)
+    await clock.until(() => client.state === 'suspended')
+    expect(told).toEqual([
+      ['resuming', { code: 1012, reason: '' }],
+      ['suspended', { code: 1006, reason: why }],
+    ])
+  })
+
+  it('a token that cannot be had is told as such', async () => {
+    const { clock, client } = setup({ token: () => Promise.reject(new Error('no keys')) })
+    client.on('error', () => undefined)
+    const told: unknown[] = []
+    client.on('state', (state, detail) => told.push([state, detail]))
+    await clock.until(() => told.length === 2)
+    expect(told[1]).toEqual(['connecting', { reason: 'Error: no keys' }])
+  })
+
+  it('a send and a query that were not sent in time say why', async () => {
+    const { clock, server, client, open } = setup()
+    server.unreachable = true
+    const early = watch(client.actor().query('count', undefined, { timeoutMs: 1 }))
+    const sent = watch(client.actor().send('a', 1, { timeoutMs: 5_000 }))
+    const asked = watch(client.actor().query('count', undefined, { timeoutMs: 5_000 }))
+    await clock.run(5_000)
+    expect(early.message).toMatch("no answer to query 'count' in 1 ms: there is no connection")
+    expect(sent).toMatchObject({
+      code: 'timeout',
+      message: `'a' was not sent in time; it was not applied: there is no connection (1006 ${why})`,
+    })
+    expect(asked.message).toBe(`no answer to query 'count' in 5000 ms: there is no connection (1006 ${why})`)
+    server.unreachable = false
+    await open()
+    server.intercept = (_socket, frame) => frame.t === 'query'
+    const unanswered = watch(client.actor().query('count', undefined, { timeoutMs: 5_000 }))
+    await clock.run(5_000)
+    expect(unanswered.message).toBe("no answer to query 'count' in 5000 ms")
+  })
+})
+
 describe('the end of a connection', () => {
   it.each([3001, 3008, 3015, 3099, 1001, 1006, 1012])('%i: reconnects', async (code) => {
     const { server, open } = setup()
@@ -339,6 +402,8 @@ describe('hint drain', () => {
 describe('connect()', () => {
   it('refuses another scheme and an unknown option', () => {
     expect(() => connect('ftp://x')).toThrow(TypeError)
+    for (const given of ['ftp://x', '127.0.0.1:7700', 'localhost:7700', ''])
+      expect(() => connect(given)).toThrow(`connect: '${given}' is not a ws, wss, http or https address: write it as ws://host:7000`)
     expect(() => connect('ws://x', { tokn: 'x' } as never)).toThrow("no option 'tokn'")
     expect(() => connect('ws://x', { queueMax: 0 })).toThrow('queueMax')
   })

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Gap } from '../../src/client/index.ts'
 import { setup, watch } from './setup.ts'
 
@@ -287,5 +287,29 @@ describe('a query', () => {
       ],
       more: true,
     })
+  })
+})
+
+describe('a subscription that is refused for good', () => {
+  afterEach(() => vi.restoreAllMocks())
+
+  it.each(['nobody', 'onError', 'on'] as const)('is warned of on the console once when nobody listens (%s listens)', async (who) => {
+    const warn = vi.spyOn(console, 'warn').mockReturnValue()
+    const { clock, server, client, open } = setup()
+    server.intercept = (socket, frame) => {
+      if (frame.t !== 'subscribe') return false
+      const error = { code: 'denied', message: 'not yours', retryable: false } as const
+      socket.toClient({ t: 'reply', id: frame.id, ok: false, error })
+      return true
+    }
+    const heard: string[] = []
+    if (who === 'on') client.on('error', (error) => heard.push(error.message))
+    const onError = (error: Error): void => void heard.push(error.message)
+    for (const topic of ['feed', 'summary'])
+      client.actor('user/bob').subscribe(topic, () => undefined, who === 'onError' ? { onError } : {})
+    await open()
+    await clock.run(100)
+    if (who !== 'nobody') return expect([heard, warn.mock.calls]).toEqual([['not yours', 'not yours'], []])
+    expect(warn.mock.calls).toEqual([[expect.stringContaining('nobody listens'), expect.objectContaining({ code: 'denied' })]])
   })
 })
