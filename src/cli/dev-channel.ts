@@ -15,5 +15,7 @@ export type FromDevNode =
       readonly adminUrl: string | null
       readonly files: string | null
     }
+  /** The child got a signal of its own: whoever sent it means the whole, and the parent decides. */
+  | { readonly kind: 'signalled' }
   /** `app`: the module does not load; a change may mend it. `node`: a port, the store …: a change of the app will not. */
   | { readonly kind: 'failed'; readonly of: 'app' | 'node'; readonly message: string; readonly stack: string }

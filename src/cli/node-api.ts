@@ -116,11 +116,13 @@ async function refusal(target: Target, response: Response): Promise<CliError> {
   if (typeof error?.code !== 'string')
     return failed(`${target.base} answered ${response.status} ${response.statusText}; is it a Troupe node?`)
   const reason = error.reason === undefined ? '' : ` (${error.reason})`
-  return failed(`${error.code}${reason}: ${error.message}${advice(error.code)}`)
+  return failed(`${error.code}${reason}: ${error.message}${advice(error.code, target.headers['authorization'])}`)
 }
 
-function advice(code: string): string {
-  if (code === 'unauthenticated')
+/** A token that somebody chose is answered by the node alone: to give one is no advice any more. */
+function advice(code: string, authorization: string | undefined): string {
+  const chosen = authorization !== undefined && !authorization.startsWith('Bearer dev:')
+  if (code === 'unauthenticated' && !chosen)
     return "; a user gives --token ('troupe token --help' tells how to make one), the operator --admin-token or TROUPE_ADMIN_TOKEN"
   if (code === 'denied') return '; give the --token of a user who may, or go to the admin port as the operator (no --url, no --token)'
   return ''

@@ -34,7 +34,7 @@ export class Auth {
 
   constructor(parts: AuthParts) {
     this.#parts = parts
-    this.#ask = asker(parts.app, parts.clock, parts.log)
+    this.#ask = asker(parts)
     this.readsRequest = parts.mode === 'dev' || typeof parts.app.authenticate === 'function'
   }
 
@@ -98,10 +98,15 @@ export class Auth {
   }
 }
 
-function asker(app: App, clock: Clock, log: Log): (request: AuthRequest) => Given | Promise<Given> {
+function asker({ app, mode, clock, log }: AuthParts): (request: AuthRequest) => Given | Promise<Given> {
   const { authenticate } = app
-  if (authenticate === undefined)
-    return () => fail('unauthenticated', 'this app has no authenticate: nobody can connect (`troupe dev` lets in ?as=NAME)')
+  if (authenticate === undefined) {
+    const message =
+      mode === 'dev'
+        ? 'here everybody is who they say: give the token dev:NAME, or ?as=NAME in the address'
+        : 'this app has no authenticate: nobody can connect (`troupe dev` lets in ?as=NAME)'
+    return () => fail('unauthenticated', message)
+  }
   if (typeof authenticate === 'function') return authenticate
   const verify = jwtVerifier(authenticate.jwt, clock, log)
   return (request) => (request.token === undefined ? fail('unauthenticated', 'a token is needed') : verify(request.token))

@@ -1,4 +1,5 @@
 /** `dev`: reload on change, state stays, a broken app waits for the next save. */
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -16,6 +17,15 @@ async function dev(cwd: string): Promise<Running> {
 
 const count = async (url: string): Promise<string> => (await troupe(['query', 'user/alice', 'count', '--url', url])).out.trim()
 const send = (url: string) => troupe(['send', 'user/alice', 'note.added', '{"text":"x"}', '--url', url])
+
+/** The process of the node, which `dev` replaces at each reload. */
+function childOf(running: Running): number {
+  const all = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' }).trim().split('\n')
+  const pids = all.map((line) => line.trim().split(/\s+/).map(Number))
+  const [pid] = pids.find(([, parent]) => parent === running.pid) ?? []
+  if (pid === undefined) throw new Error(`${running.pid} has no child`)
+  return pid
+}
 
 describe('dev', () => {
   test('a saved change is served on the same ports, with the state there was; Ctrl-C ends with 0', async () => {
@@ -76,6 +86,76 @@ describe('dev', () => {
     expect(second).toMatchObject({ code: 1, out: '', err: expect.stringContaining('the port is in use') as string })
     running.signal('SIGTERM')
     expect(await running.exit).toBe(0)
+  })
+
+  test('kill -9 of its pid ends the node too, at once; the next has what was acknowledged, on the same ports', async () => {
+    const cwd = folder()
+    const { running, client } = await serving(dev(cwd))
+    expect(running.out[0]).toBe(`pid ${running.pid}`)
+    expect(await send(client)).toMatchObject({ code: 0 })
+    const socket = new WebSocket(`${client.replace('http', 'ws')}/v1/ws`)
+    await new Promise((resolve) => socket.addEventListener('open', resolve))
+    const closed = new Promise<number>((resolve) => socket.addEventListener('close', ({ code }) => resolve(code)))
+    running.signal('SIGKILL')
+    // Its output ends when the node, which writes there too, is gone.
+    expect(await running.exit).toBe(null)
+    // The network's word, not the node's: it did not drain.
+    expect(await closed).toBe(1006)
+    const again = await serving(new Running(['dev', 'app.ts', ...ANY_PORTS, '--listen', new URL(client).host], { cwd }))
+    expect(await count(client)).toBe('1')
+    again.running.signal('SIGTERM')
+    expect(await again.running.exit).toBe(0)
+  })
+
+  test.each(['SIGTERM', 'SIGINT'] as const)('%s to the process that has the ports ends all', async (signal) => {
+    const { running } = await serving(dev(folder()))
+    process.kill(childOf(running), signal)
+    expect(await running.exit).toBe(0)
+    expect(running.err.at(-1)).toMatch(/has drained$/)
+  })
+
+  describe('a node that hangs while it starts', () => {
+    const hanging = async (first: string): Promise<Running> => {
+      const running = dev(folder({ 'app.ts': `${first}console.log('hangs'); for (;;);` }))
+      await running.line('out', /^hangs$/)
+      return running
+    }
+
+    test.each([
+      ['one signal', (running: Running) => running.signal('SIGTERM')],
+      ['a signal to the hanging process', (running: Running) => void process.kill(childOf(running), 'SIGTERM')],
+    ])('%s ends all', async (_, end) => {
+      const running = await hanging('')
+      end(running)
+      expect(await running.exit).toBe(0)
+      expect(running.err).toEqual([])
+    })
+
+    const DEAF = "process.on('SIGTERM', () => undefined); "
+
+    test('a second signal ends one that takes signals itself', async () => {
+      const running = await hanging(DEAF)
+      running.signal('SIGTERM')
+      running.signal('SIGINT')
+      expect(await running.exit).toBe(0)
+    })
+
+    test('and so do 5 s after the first', async () => {
+      const running = await hanging(DEAF)
+      running.signal('SIGTERM')
+      expect(await running.exit).toBe(0)
+    })
+
+    test('a saved change is tried', async () => {
+      const cwd = folder({ 'app.ts': "console.log('hangs'); for (;;);" })
+      const running = dev(cwd)
+      await running.line('out', /^hangs$/)
+      writeFileSync(join(cwd, 'app.ts'), APP)
+      const node = await serving(running)
+      expect(await send(node.client)).toMatchObject({ code: 0 })
+      running.signal('SIGTERM')
+      expect(await running.exit).toBe(0)
+    })
   })
 
   test('watch comes back by itself after a reload', async () => {

@@ -126,6 +126,10 @@ export class Running {
     }
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
   get out(): readonly string[] {
     return this.#lines.out
   }

@@ -18,12 +18,10 @@ export function devNodeCommand(program: Command, terminal: Terminal): void {
 async function devNode(terminal: Terminal): Promise<void> {
   goOnUnheard()
   if (process.send === undefined) throw misused("'dev-node' is a part of 'troupe dev'")
-  // A terminal sends Ctrl-C to parent and child alike: the parent decides.
-  process.on('SIGINT', () => undefined)
-  process.on('SIGTERM', () => undefined)
   // Also what is asked while the node still starts must be heard.
   let node: RunningNode | undefined
   let drains = 0
+  let over = false
   const drain = (): void => {
     drains += 1
     if (drains === 1) void node?.drain()
@@ -31,7 +29,8 @@ async function devNode(terminal: Terminal): Promise<void> {
   }
   const order = await new Promise<Extract<ToDevNode, { kind: 'start' }>>((ordered) => {
     process.on('message', (message: ToDevNode) => (message.kind === 'start' ? ordered(message) : drain()))
-    process.on('disconnect', drain)
+    // Its parent was killed and not asked to end: nobody would stop this node any more, and the ports are wanted by the next.
+    process.on('disconnect', () => void (drains === 0 && !over ? process.kill(process.pid, 'SIGKILL') : drain()))
   })
   try {
     const { app, dir } = await loadApp(order.app)
@@ -43,6 +42,9 @@ async function devNode(terminal: Terminal): Promise<void> {
     } catch (error) {
       return tell({ kind: 'failed', of: 'node', message: lineOf(error), stack: stackOf(error) })
     }
+    // Not before: a start that hangs in the app or the file system can be ended only as long as nobody takes the signal. From here on the
+    // parent decides, to which a terminal sends Ctrl-C as well.
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => tell({ kind: 'signalled' }))
     if (drains > 0) void node.drain()
     tell({
       kind: 'ready',
@@ -55,6 +57,7 @@ async function devNode(terminal: Terminal): Promise<void> {
   } catch (error) {
     tell({ kind: 'failed', of: 'app', message: lineOf(error), stack: stackOf(error) })
   } finally {
+    over = true
     if (process.connected) process.disconnect()
   }
 }

@@ -3,13 +3,16 @@
  *
  * 1. At most one child lives at a time: the next starts when the last has drained and gone. State is in the store, so it stays.
  * 2. The ports are those of the first life, also when they were asked for as 0.
- * 3. A module that does not load is told, and the next save tried; a port in use or a broken store ends the command.
+ * 3. A child that drains is waited for. One that still starts has served nobody, and may hang: it is ended, if need be with SIGKILL.
+ * 4. A signal to the child alone ends the command as well: it is the child that has the ports, so its pid is what people find.
+ * 5. A module that does not load is told, and the next save tried; a port in use or a broken store ends the command.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { styleText } from 'node:util'
 import type { Command } from 'commander'
+import type { Timer } from '../../base/clock.ts'
 import { systemClock } from '../../base/system.ts'
 import { appPath } from '../app-module.ts'
 import type { FromDevNode, ToDevNode } from '../dev-channel.ts'
@@ -30,7 +33,7 @@ export function devCommand(program: Command, terminal: Terminal): void {
     .description(
       `Runs an app on this machine: one node, its store in .troupe/, reloaded whenever a source below the app's folder is saved; state stays.
 Everybody may connect under any name: ?as=NAME in a browser, token dev:NAME elsewhere, so keep it on loopback.
-Prints a line for each port, then 'ready'.`,
+Prints its pid, a line for each port, then 'ready'.`,
     )
     .addHelpText(
       'after',
@@ -52,6 +55,9 @@ Prints a line for each port, then 'ready'.`,
     })
 }
 
+/** How long a child that is to end may go on starting. */
+const STARTING_MS = 5_000
+
 type Next = 'reload' | 'wait' | 'end'
 
 class DevSession {
@@ -60,6 +66,9 @@ class DevSession {
   readonly #terminal: Terminal
   #config: ServeConfig
   #child: ChildProcess | null = null
+  #phase: 'starting' | 'serving' | 'draining' = 'starting'
+  /** Ends a child that still starts and does not heed SIGTERM. */
+  #patience: Timer | null = null
   /** What to do when the child is gone. */
   #next: Next = 'wait'
   #changed: string | null = null
@@ -97,6 +106,7 @@ class DevSession {
     const begun = systemClock.mono()
     const child = fork(MAIN, ['dev-node'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.#child = child
+    this.#phase = 'starting'
     this.#next = 'wait'
     this.#changed = null
     this.#tell({ kind: 'start', app: this.#path, config: this.#config, logLevel: this.#flags.logLevel })
@@ -106,19 +116,28 @@ class DevSession {
         failure = true
         return this.#failed(message)
       }
-      this.#ready(message, Math.round(systemClock.mono() - begun))
+      if (message.kind === 'signalled') return this.#signalled()
+      this.#serves(message, Math.round(systemClock.mono() - begun))
       ready(message.files)
     })
-    const code = await new Promise<number | null>((gone) => child.once('exit', gone))
+    const [code, signal] = await new Promise<readonly [number | null, NodeJS.Signals | null]>((gone) =>
+      child.once('exit', (...how) => gone(how)),
+    )
     this.#child = null
+    this.#patience?.cancel()
+    this.#patience = null
     if (failure || this.#asked() !== 'wait') return
+    // (4) It had not started yet.
+    if (signal === 'SIGTERM' || signal === 'SIGINT') return this.#end()
     const how = code === null ? 'was ended by a signal' : code === 0 ? 'has drained' : `ended with code ${code}`
     this.#terminal.err(`troupe: the node ${how}; waiting for a change`)
   }
 
-  #ready({ clientUrl, rpcAddress, adminUrl }: Extract<FromDevNode, { kind: 'ready' }>, ms: number): void {
+  #serves({ clientUrl, rpcAddress, adminUrl }: Extract<FromDevNode, { kind: 'ready' }>, ms: number): void {
+    if (this.#phase === 'starting') this.#phase = 'serving'
     this.#lives += 1
     if (this.#lives === 1) {
+      this.#terminal.out(`pid ${process.pid}`)
       this.#terminal.out(`client ${clientUrl}`)
       if (rpcAddress !== null) this.#terminal.out(`rpc ${rpcAddress}`)
       if (adminUrl !== null) this.#terminal.out(`admin ${adminUrl}`)
@@ -144,14 +163,35 @@ class DevSession {
     if (this.#next === 'end') return
     this.#changed = file
     this.#next = 'reload'
-    if (this.#child === null) this.#wake()
-    else this.#tell({ kind: 'drain' })
+    this.#leave()
   }
 
   #end(): void {
     this.#next = 'end'
-    if (this.#child === null) this.#wake()
-    else this.#tell({ kind: 'drain' })
+    this.#leave()
+  }
+
+  /** A child that had just begun to serve when it was to be ended hears the signal too: then it drains. */
+  #signalled(): void {
+    if (this.#next === 'wait') this.#next = 'end'
+    this.#drain()
+  }
+
+  #leave(): void {
+    const child = this.#child
+    if (child === null) return this.#wake()
+    if (this.#phase !== 'starting') return this.#drain()
+    child.kill('SIGTERM')
+    this.#patience ??= systemClock.after(STARTING_MS, () => child.kill('SIGKILL'))
+  }
+
+  /** Once: the second would stop it. */
+  #drain(): void {
+    this.#patience?.cancel()
+    this.#patience = null
+    if (this.#phase === 'draining') return
+    this.#phase = 'draining'
+    this.#tell({ kind: 'drain' })
   }
 
   #asked(): Next {
