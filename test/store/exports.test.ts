@@ -18,12 +18,24 @@ test('every way into the package has its source', () => {
   const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
     exports: Record<string, { default: string } | string>
   }
-  expect(Object.keys(exports)).toEqual(expect.arrayContaining(['.', './mongodb', './sqlite', './client', './testing']))
-  for (const entry of Object.values(exports)) {
-    if (typeof entry === 'string') continue
+  expect(Object.keys(exports)).toEqual(
+    expect.arrayContaining(['.', './mongodb', './sqlite', './client', './client.bundle.js', './testing']),
+  )
+  for (const [name, entry] of Object.entries(exports)) {
+    // What is bundled is no file of the sources: its script says from which it is made.
+    if (typeof entry === 'string' || name === './client.bundle.js') continue
     const source = entry.default.replace(/^\.\/dist\/(.*)\.js$/, 'src/$1.ts')
     expect([source, existsSync(join(ROOT, source))]).toEqual([source, true])
   }
+})
+
+test('npm asks nobody who installs the package to approve a script of it', () => {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
+  for (const name of ['preinstall', 'install', 'postinstall', 'prepare']) expect(scripts).not.toHaveProperty(name)
+  // In a checkout after `npm ci` (for `npx troupe`), and before it is packed.
+  expect([scripts['dependencies'], scripts['prepack']]).toEqual(['npm run build', 'npm run build'])
+  expect(scripts['build:client']).toContain('src/client/index.ts --bundle')
+  expect(scripts['build:client']).toContain('--outfile=dist/client.bundle.js')
 })
 
 test.each([
