@@ -257,7 +257,7 @@ export const OPTIONS: Readonly<Record<OptionName, OptionRow>> = Object.freeze({
     MINUTE,
     100,
     HOUR,
-    'For this long after a change of members, an earlier owner is asked for what it may still have in memory (H1).',
+    'An earlier owner that has not said for this long that it has handed over all is asked for that word; until it gives it, it is asked for actors (H1).',
   ),
 })
 

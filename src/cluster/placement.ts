@@ -73,6 +73,11 @@ export class Placement {
     return null
   }
 
+  /** All that it may give actors. */
+  owners(): Member[] {
+    return this.view.members.filter(isInService)
+  }
+
   member(id: string): Member | null {
     this.#byId ??= new Map(this.view.members.map((member) => [member.id, member]))
     return this.#byId.get(id) ?? null

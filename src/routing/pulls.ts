@@ -2,8 +2,7 @@
  * The new owner's side of a handoff (H1): before the first request for an actor that another node may still have in memory, that node is
  * asked for it: one round trip, then the engine goes on from the bundle. Requests wait meanwhile, in order and bounded.
  *
- *  1. Asked are the owners in earlier placements, newest first, as long as those are remembered and until that node has said that under
- *     the placement in force it holds nothing of others any more.
+ *  1. Asked are the owners in earlier placements, newest first, until they have said that they hold nothing of others any more (earlier.ts).
  *  2. A pull is a short cut, never a condition: when it takes too long, or brings nothing, the engine reads the store (J2 fences). Where answers leave
  *     early, what the old owner answered and has not written is lost by that, though it lives: so it gets all the time that it may take to write, and
  *     is asked once more when the link breaks.
@@ -20,6 +19,7 @@ import type { Placement } from '../cluster/placement.ts'
 import type { Options } from '../options.ts'
 import type { RoutingCounters, RoutingTimes } from './counters.ts'
 import { writePull } from './link-encode.ts'
+import { Earlier } from './earlier.ts'
 import type { AnswerFrame } from './link-frames.ts'
 import type { Links } from './links.ts'
 import { NodeRequest, type NodeAnswer } from './node-request.ts'
@@ -40,9 +40,6 @@ export interface PullParts {
   early(actor: string): boolean
 }
 
-/** Earlier placements remembered. */
-const EARLIER_MAX = 8
-
 interface Held {
   readonly go: () => void
   readonly moved: () => void
@@ -62,46 +59,37 @@ interface Hold {
 
 export class Pulls {
   readonly #parts: PullParts
-  #earlier: { readonly placement: Placement; readonly until: number }[] = []
-  /** Who holds nothing of others under the placement in force (1). */
-  readonly #finished = new Map<string, string>()
+  readonly #earlier: Earlier
   readonly #holds = new Map<string, Hold>()
-  /** When an earlier owner was last asked for, or heard of, as one. */
-  #quietSince = -Infinity
 
   constructor(parts: PullParts) {
     this.#parts = parts
+    const { clock, log, options, routes } = parts
+    this.#earlier = new Earlier({ clock, log, options, routes, ask: (member) => this.#askWhetherFinished(member) })
   }
 
   get holding(): number {
     return this.#holds.size
   }
 
-  /** Who went with the last view is no holder any more, and may have been one until now. */
   viewChanged(): void {
-    if (this.#earlier.length > 0) this.#quietSince = this.#parts.clock.mono()
+    this.#earlier.viewChanged()
   }
 
   placed(before: Placement | null): void {
-    const now = this.#parts.clock.mono()
-    this.#quietSince = now
-    if (before !== null) this.#earlier.unshift({ placement: before, until: now + this.#parts.options.earlierPlacementMs })
-    this.#forget(now)
-    for (const peer of this.#finished.keys()) if (this.#parts.routes.reachable(peer) === null) this.#finished.delete(peer)
+    this.#earlier.placed(before)
     for (const hold of [...this.#holds.values()]) if (!this.#parts.routes.mine(hold.actor)) this.#letGo(hold)
   }
 
   /** That node has handed over everything, as its placement of this hash has it. */
   finished(peer: string, hash: string): void {
-    if (this.#finished.get(peer) === hash) return
-    this.#finished.set(peer, hash)
-    this.#quietSince = this.#parts.clock.mono()
+    this.#earlier.finished(peer, hash)
   }
 
   /** Whether a request for the actor must wait for a pull. On the hot path of whoever owns it. */
   wants(actor: string): boolean {
     if (this.#holds.size > 0 && this.#holds.has(actor)) return true
-    return this.#earlier.length > 0 && this.#parts.engine()?.has(actor) === false && this.#holder(actor, NOBODY) !== null
+    return this.#earlier.any && this.#parts.engine()?.has(actor) === false && this.#earlier.holder(actor, NOBODY) !== null
   }
 
   /**
@@ -109,8 +97,8 @@ export class Pulls {
    * that has not said that it holds nothing any more, or its new one), else the last time that any such node stopped.
    */
   provenSince(actor: string): number {
-    const contested = !this.#parts.routes.mine(actor) || (this.#earlier.length > 0 && this.#holder(actor, NOBODY) !== null)
-    return contested ? this.#parts.clock.mono() : this.#quietSince
+    const contested = !this.#parts.routes.mine(actor) || (this.#earlier.any && this.#earlier.holder(actor, NOBODY) !== null)
+    return contested ? this.#parts.clock.mono() : this.#earlier.quietSince
   }
 
   /** `go`: the engine may be asked now. `moved`: it cannot wait here. One of them is called, once. */
@@ -144,31 +132,10 @@ export class Pulls {
     for (const hold of [...this.#holds.values()]) this.#letGo(hold)
   }
 
-  #forget(now: number): void {
-    while (this.#earlier.length > EARLIER_MAX || (this.#earlier.at(-1)?.until ?? Infinity) <= now) {
-      this.#earlier.pop()
-      this.#quietSince = now
-    }
-  }
-
-  /** Who may have it in memory and was not asked yet (1). */
-  #holder(actor: string, asked: ReadonlySet<string>): Member | null {
-    const { routes, clock } = this.#parts
-    this.#forget(clock.mono())
-    for (const { placement } of this.#earlier) {
-      const before = placement.ownerOf(actor)
-      if (before === null || asked.has(before.id)) continue
-      const member = routes.reachable(before.id)
-      if (member === null || member.generation !== before.generation) continue
-      if (this.#finished.get(before.id) !== routes.hash) return member
-    }
-    return null
-  }
-
   #ask(hold: Hold): void {
     const { clock, links, counters, deadlines } = this.#parts
     const leftMs = Math.min(hold.patienceMs, hold.begunAt + hold.patienceMs * 2 - clock.mono())
-    const holder = leftMs > 0 ? this.#holder(hold.actor, hold.asked) : null
+    const holder = leftMs > 0 ? this.#earlier.holder(hold.actor, hold.asked) : null
     const link = holder === null ? null : links.to(holder)
     if (holder === null || link === null) {
       this.#letGo(hold)
@@ -185,6 +152,16 @@ export class Pulls {
         (frame) => this.#tooLate(hold.actor, holder.id, frame),
       ),
     )
+  }
+
+  /** A pull of nothing: its answer says it (Earlier). */
+  #askWhetherFinished(member: Member): void {
+    const { deadlines, options, links } = this.#parts
+    const { pullMs } = options
+    const heard = (frame: NodeAnswer): void => {
+      if (typeof frame !== 'string' && frame.t === 'pulled' && frame.finished !== '') this.finished(member.id, frame.finished)
+    }
+    links.to(member)?.askNow(new NodeRequest(deadlines, pullMs, (out, id) => writePull(out, id, pullMs, ''), heard, heard))
   }
 
   /** The engine has read the store meanwhile, perhaps before the last of what the bundle holds was written. */

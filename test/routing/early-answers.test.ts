@@ -26,6 +26,53 @@ async function unwritten(n: number, options: Partial<Options> = {}, type: 'lazy'
   return { cluster, n1, n2, actors }
 }
 
+describe('a handoff that takes long', () => {
+  it.each(['is remembered for', 'there is room for'])(
+    'loses nothing of what waits for its turn, though it takes longer than %s',
+    async (what) => {
+      const options = { handoffActors: 1, ...(what === 'is remembered for' && { earlierPlacementMs: 3000 }) }
+      const { cluster, n1, n2, actors } = await unwritten(20, options)
+      // The new owner’s store is slow: they go one by one.
+      n2.fault = (call) => (call.op === 'commit' ? { answerAfterMs: 1000 } : null)
+      cluster.agree(['n1', 'n2'])
+      if (what === 'there is room for')
+        for (let i = 0; i < 12; i++) {
+          await cluster.settle(100)
+          cluster.agree(['n1', 'n2'], { n2: { address: `n2:${i}` } })
+        }
+      else await cluster.settle(4000)
+      const last = actors.findLast((actor) => n1.engine.has(actor)) as string
+      expect(await cluster.during(n1.add(last, 'c'))).toMatchObject({ ok: true })
+      expect(await cluster.during(n2.add(last, 'd'))).toMatchObject({ ok: true, offset: 4 })
+      n2.fault = () => null
+      await cluster.settle(60_000)
+      for (const actor of actors) expect(await n2.got(actor)).toEqual(actor === last ? ['a', 'b', 'c', 'd'] : ['a', 'b'])
+      const before = pulls(n2)
+      expect(await cluster.during(n2.add(cluster.actorOf('n2', 'new', 'lazy'), 'a'))).toMatchObject({ ok: true })
+      expect(pulls(n2)).toBe(before)
+    },
+  )
+
+  it('is asked after when it should be over, by a node that it had no link to tell of it', async () => {
+    const cluster = new TestCluster(['n1', 'n2'], { earlierPlacementMs: 3000 }, undefined, lazyApp)
+    const [n1, n2] = [cluster.node('n1'), cluster.node('n2')]
+    const [actor, other] = movingTo2(cluster, 'hard', 2) as [string, string]
+    cluster.wires.freeze('n1')
+    n2.sees(cluster.decide(['n1', 'n2']))
+    // Read while n1 says nothing.
+    expect(await cluster.during(n2.add(actor, 'a'))).toMatchObject({ ok: true })
+    cluster.wires.cut('n1', 'n2')
+    cluster.wires.thaw('n1')
+    n1.sees(cluster.membership)
+    await cluster.settle(4000)
+    const before = pulls(n2)
+    expect(await cluster.during(n2.query(actor))).toMatchObject({ json: '["a"]' })
+    await cluster.settle(100)
+    expect(await cluster.during(n2.add(other, 'a'))).toMatchObject({ ok: true })
+    expect(pulls(n2)).toBe(before)
+  })
+})
+
 describe('a new owner, asked for an actor whose answers leave early', () => {
   it.each([100, 1500, 4500])('waits while the old one writes what it answered (%i ms), which is not lost', async (storeMs) => {
     const { cluster, n1, n2, actors } = await unwritten(1)

@@ -190,8 +190,8 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'H1',
     name: 'nothing is pulled',
     file: 'routing/pulls.ts',
-    find: `    return this.#earlier.length > 0 && this.#parts.engine()?.has(actor) === false && this.#holder(actor, NOBODY) !== null`,
-    replace: `    return this.#earlier.length < 0 && this.#holder(actor, NOBODY) !== null`,
+    find: `    return this.#earlier.any && this.#parts.engine()`,
+    replace: `    return this.#earlier.size < 0 && this.#parts.engine()`,
   },
   {
     rule: 'H1',
@@ -303,7 +303,7 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'D11',
     name: 'a new owner answers from what it read while the old one goes on',
     file: 'routing/pulls.ts',
-    find: `|| (this.#earlier.length > 0 && this.#holder(actor, NOBODY) !== null)`,
+    find: `|| (this.#earlier.any && this.#earlier.holder(actor, NOBODY) !== null)`,
     replace: ``,
   },
   {
@@ -331,7 +331,7 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'D11',
     name: 'what was read while another node took events will do as soon as that one stops',
     file: 'routing/pulls.ts',
-    find: `contested ? this.#parts.clock.mono() : this.#quietSince`,
+    find: `contested ? this.#parts.clock.mono() : this.#earlier.quietSince`,
     replace: `contested ? this.#parts.clock.mono() : -Infinity`,
   },
   {
@@ -375,5 +375,26 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'routing/pulls.ts',
     find: `if (frame === 'lost' && hold.mayRepeat) {`,
     replace: `if (frame === null) {`,
+  },
+  {
+    rule: 'H1',
+    name: 'an owner is forgotten after a while, though it still hands over',
+    file: 'routing/earlier.ts',
+    find: `const LONGEST_MS = 3_600_000`,
+    replace: `const LONGEST_MS = 3000`,
+  },
+  {
+    rule: 'H1',
+    name: 'an owner that has handed over all by one placement counts as finished by that itself, when it is in force no more',
+    file: 'routing/earlier.ts',
+    find: `if (entry.number < number) entry.left`,
+    replace: `if (entry.number <= number) entry.left`,
+  },
+  {
+    rule: 'H1',
+    name: 'nobody is asked whether it has finished',
+    file: 'routing/earlier.ts',
+    find: `if (now - since >= options.earlierPlacementMs) this`,
+    replace: `if (now < 0) this`,
   },
 ]
