@@ -207,10 +207,13 @@ export class Inbound {
 
   #pull(link: AnsweringLink, { id, actor }: PullFrame): void {
     const answer = (bytes: Uint8Array | null): void => {
+      this.#parts.pulls.gave(actor, link.peer.id)
       if (link.over) return
       writePulled(link.out, id, bytes ?? NOTHING, this.#parts.handoff.finishedHash)
       link.wrote()
     }
+    // One of the two does not know the newest placement.
+    if (this.#parts.routes.mine(actor)) this.#parts.sync.moved(link.peer.id, link.viewHash)
     // A bundle that waits for the network helps nobody: the new owner reads the store.
     if (link.crowded) answer(null)
     else this.#parts.handoff.pulled(actor, answer)

@@ -40,6 +40,9 @@ export interface PullParts {
   early(actor: string): boolean
 }
 
+/** Actors remembered as asked for by others; placements differ for a moment only. */
+const GIVEN_MAX = 10_000
+
 interface Held {
   readonly go: () => void
   readonly moved: () => void
@@ -61,6 +64,8 @@ export class Pulls {
   readonly #parts: PullParts
   readonly #earlier: Earlier
   readonly #holds = new Map<string, Hold>()
+  /** Actors of this node that another one has asked for, and which that is: by its placement, which is not in force here yet, they are its own. */
+  readonly #given = new Map<string, string>()
 
   constructor(parts: PullParts) {
     this.#parts = parts
@@ -78,6 +83,7 @@ export class Pulls {
 
   placed(before: Placement | null): void {
     this.#earlier.placed(before)
+    this.#given.clear()
     for (const hold of [...this.#holds.values()]) if (!this.#parts.routes.mine(hold.actor)) this.#letGo(hold)
   }
 
@@ -89,7 +95,8 @@ export class Pulls {
   /** Whether a request for the actor must wait for a pull. On the hot path of whoever owns it. */
   wants(actor: string): boolean {
     if (this.#holds.size > 0 && this.#holds.has(actor)) return true
-    return this.#earlier.any && this.#parts.engine()?.has(actor) === false && this.#earlier.holder(actor, NOBODY) !== null
+    if (!this.#earlier.any && this.#given.size === 0) return false
+    return this.#parts.engine()?.has(actor) === false && this.#holder(actor, NOBODY) !== null
   }
 
   /**
@@ -97,7 +104,7 @@ export class Pulls {
    * that has not said that it holds nothing any more, or its new one), else the last time that any such node stopped.
    */
   provenSince(actor: string): number {
-    const contested = !this.#parts.routes.mine(actor) || (this.#earlier.any && this.#earlier.holder(actor, NOBODY) !== null)
+    const contested = !this.#parts.routes.mine(actor) || this.#holder(actor, NOBODY) !== null
     return contested ? this.#parts.clock.mono() : this.#earlier.quietSince
   }
 
@@ -122,6 +129,23 @@ export class Pulls {
     this.#ask(hold)
   }
 
+  /** That node has asked for an actor which should be here: it has it now, and is asked before the actor is read here again. */
+  gave(actor: string, peer: string): void {
+    if (actor === '' || !this.#parts.routes.mine(actor)) return
+    this.#given.delete(actor)
+    this.#given.set(actor, peer)
+    for (const oldest of this.#given.keys()) {
+      if (this.#given.size <= GIVEN_MAX) break
+      this.#given.delete(oldest)
+    }
+  }
+
+  #holder(actor: string, asked: ReadonlySet<string>): Member | null {
+    const given = this.#given.get(actor)
+    const member = given === undefined || asked.has(given) ? null : this.#parts.routes.reachable(given)
+    return member ?? (this.#earlier.any ? this.#earlier.holder(actor, asked) : null)
+  }
+
   /** The actor came without having been pulled, in a bundle of its last owner. */
   arrived(actor: string): void {
     const hold = this.#holds.get(actor)
@@ -135,7 +159,7 @@ export class Pulls {
   #ask(hold: Hold): void {
     const { clock, links, counters, deadlines } = this.#parts
     const leftMs = Math.min(hold.patienceMs, hold.begunAt + hold.patienceMs * 2 - clock.mono())
-    const holder = leftMs > 0 ? this.#earlier.holder(hold.actor, hold.asked) : null
+    const holder = leftMs > 0 ? this.#holder(hold.actor, hold.asked) : null
     const link = holder === null ? null : links.to(holder)
     if (holder === null || link === null) {
       this.#letGo(hold)
@@ -199,6 +223,7 @@ export class Pulls {
   #letGo(hold: Hold): void {
     const { clock, times, routes, log } = this.#parts
     this.#holds.delete(hold.actor)
+    this.#given.delete(hold.actor)
     times.pull.add(clock.mono() - hold.begunAt)
     const engine = this.#parts.engine()
     const here = engine !== null && (engine.has(hold.actor) || routes.mine(hold.actor))

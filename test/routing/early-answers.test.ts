@@ -73,6 +73,31 @@ describe('a handoff that takes long', () => {
   })
 })
 
+describe('an old owner that has not heard of the new one', () => {
+  it('asks that for what it took, and does not fence it: nothing that either answered early is lost', async () => {
+    const { cluster, n1, n2, actors } = await unwritten(1)
+    const [actor] = actors as [string]
+    n1.hears = false
+    n2.sees(cluster.decide(['n1', 'n2']))
+    for (const v of ['c', 'd']) expect(await cluster.during(n2.add(actor, v))).toMatchObject({ ok: true, durable: false })
+    await cluster.settle(50)
+    expect(await cluster.during(n1.add(actor, 'e'))).toMatchObject({ ok: true, offset: 5 })
+    expect(await cluster.during(n2.add(actor, 'f'))).toMatchObject({ ok: true, offset: 6 })
+    n1.sees(cluster.membership)
+    await cluster.settle(60_000)
+    expect(await n1.got(actor)).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
+    for (const { engine } of [n1, n2]) expect(engine.stats().counters['fenced']).toBe(0)
+  })
+
+  it('hears of it when it is asked for an actor', async () => {
+    const { cluster, n1, n2, actors } = await unwritten(1)
+    n2.sees(cluster.decide(['n1', 'n2']))
+    expect(await cluster.during(n2.add(actors[0] as string, 'c'))).toMatchObject({ ok: true })
+    await cluster.settle(50)
+    expect(n1.seen).toBe(n2.seen)
+  })
+})
+
 describe('a new owner, asked for an actor whose answers leave early', () => {
   it.each([100, 1500, 4500])('waits while the old one writes what it answered (%i ms), which is not lost', async (storeMs) => {
     const { cluster, n1, n2, actors } = await unwritten(1)

@@ -190,8 +190,8 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'H1',
     name: 'nothing is pulled',
     file: 'routing/pulls.ts',
-    find: `    return this.#earlier.any && this.#parts.engine()`,
-    replace: `    return this.#earlier.size < 0 && this.#parts.engine()`,
+    find: `this.#parts.engine()?.has(actor) === false && this.#holder(actor, NOBODY)`,
+    replace: `this.#parts.engine() === null && this.#holder(actor, NOBODY)`,
   },
   {
     rule: 'H1',
@@ -303,7 +303,7 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'D11',
     name: 'a new owner answers from what it read while the old one goes on',
     file: 'routing/pulls.ts',
-    find: `|| (this.#earlier.any && this.#earlier.holder(actor, NOBODY) !== null)`,
+    find: `|| this.#holder(actor, NOBODY) !== null`,
     replace: ``,
   },
   {
@@ -396,5 +396,12 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'routing/earlier.ts',
     find: `if (now - since >= options.earlierPlacementMs) this`,
     replace: `if (now < 0) this`,
+  },
+  {
+    rule: 'H1',
+    name: 'an old owner that has not heard of the new one takes an actor back by the store',
+    file: 'routing/inbound.ts',
+    find: `      this.#parts.pulls.gave(actor, link.peer.id)`,
+    replace: ``,
   },
 ]
