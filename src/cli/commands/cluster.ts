@@ -7,6 +7,7 @@ import type { LogLevel } from '../../node/pino-log.ts'
 import type { Options } from '../../options.ts'
 import { appPath } from '../app-module.ts'
 import { readable } from '../cluster/log-line.ts'
+import { portsFree } from '../cluster/ports.ts'
 import { Supervisor, type NodeSpec } from '../cluster/supervisor.ts'
 import { misused } from '../failure.ts'
 import { common, duration, flag, optionPair, whole } from '../flags.ts'
@@ -79,6 +80,7 @@ async function cluster(app: string, flags: ClusterFlags, terminal: Terminal): Pr
   const path = appPath(app)
   const option = { ...(terminal.interactive && { drainSpreadMs: WATCHED_SPREAD_MS }), ...flags.option }
   const specs = clusterSpecs(path, { ...flags, option })
+  await portsFree(specs, PORTS_BY)
   const width = Math.max(...specs.map(({ name }) => name.length))
   const names = new Map(specs.map(({ name }, i) => [name, colour(name.padEnd(width), i)]))
   const supervisor = new Supervisor(specs, {
