@@ -12,6 +12,8 @@ const JOIN_MS = 15_000
 export const bounds: MakeGatewayCheck = (facts, fail) => {
   /** Largest answer that was written to a socket: one may go beyond `outboxBytes`, the next is refused. */
   const answers = new WeakMap<SeenSocket, number>()
+  /** Since when more of a socket is unanswered than may be. */
+  const beyond = new WeakMap<SeenSocket, number>()
   /** Since when a gateway follows more than its clients do. */
   const joining = new Map<NodeProcess, number>()
   return {
@@ -19,7 +21,11 @@ export const bounds: MakeGatewayCheck = (facts, fail) => {
     read: (socket) => {
       // A send that goes twice is two requests in one message: they wait, and the socket is not read.
       const most = 2 * facts.swarm.options.inflight + 2
-      if (socket.session !== '' && socket.unanswered > most)
+      const since = beyond.get(socket)
+      if (socket.session === '' || socket.unanswered <= most) beyond.delete(socket)
+      // After a stall much is read in one instant, and answered: the answers of a turn are written at its end.
+      else if (since === undefined) beyond.set(socket, facts.nowMs)
+      else if (facts.nowMs > since)
         fail(
           `${socket.process.name} has read ${socket.unanswered} requests of one connection that it has not answered; inflight is ${facts.swarm.options.inflight}`,
         )
