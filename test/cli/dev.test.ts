@@ -15,6 +15,7 @@ async function dev(cwd: string): Promise<Running> {
   return new Running(['dev', 'app.ts', ...ports], { cwd })
 }
 
+const OTHERS = ['--rpc-listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0']
 const count = async (url: string): Promise<string> => (await troupe(['query', 'user/alice', 'count', '--url', url])).out.trim()
 const send = (url: string) => troupe(['send', 'user/alice', 'note.added', '{"text":"x"}', '--url', url])
 
@@ -90,7 +91,7 @@ describe('dev', () => {
 
   test('kill -9 of its pid ends the node too, at once; the next has what was acknowledged, on the same ports', async () => {
     const cwd = folder()
-    const { running, client } = await serving(dev(cwd))
+    const { running, client } = await serving(await dev(cwd))
     expect(running.out[0]).toBe(`pid ${running.pid}`)
     expect(await send(client)).toMatchObject({ code: 0 })
     const socket = new WebSocket(`${client.replace('http', 'ws')}/v1/ws`)
@@ -101,14 +102,14 @@ describe('dev', () => {
     expect(await running.exit).toBe(null)
     // The network's word, not the node's: it did not drain.
     expect(await closed).toBe(1006)
-    const again = await serving(new Running(['dev', 'app.ts', ...ANY_PORTS, '--listen', new URL(client).host], { cwd }))
+    const again = await serving(new Running(['dev', 'app.ts', ...OTHERS, '--listen', new URL(client).host], { cwd }))
     expect(await count(client)).toBe('1')
     again.running.signal('SIGTERM')
     expect(await again.running.exit).toBe(0)
   })
 
   test.each(['SIGTERM', 'SIGINT'] as const)('%s to the process that has the ports ends all', async (signal) => {
-    const { running } = await serving(dev(folder()))
+    const { running } = await serving(await dev(folder()))
     process.kill(childOf(running), signal)
     expect(await running.exit).toBe(0)
     expect(running.err.at(-1)).toMatch(/has drained$/)
@@ -116,7 +117,7 @@ describe('dev', () => {
 
   describe('a node that hangs while it starts', () => {
     const hanging = async (first: string): Promise<Running> => {
-      const running = dev(folder({ 'app.ts': `${first}console.log('hangs'); for (;;);` }))
+      const running = await dev(folder({ 'app.ts': `${first}console.log('hangs'); for (;;);` }))
       await running.line('out', /^hangs$/)
       return running
     }
@@ -148,7 +149,7 @@ describe('dev', () => {
 
     test('a saved change is tried', async () => {
       const cwd = folder({ 'app.ts': "console.log('hangs'); for (;;);" })
-      const running = dev(cwd)
+      const running = await dev(cwd)
       await running.line('out', /^hangs$/)
       writeFileSync(join(cwd, 'app.ts'), APP)
       const node = await serving(running)
