@@ -5,13 +5,22 @@ import type { Host } from './host.ts'
 /** `gone`: the place is taken, and its batch was emptied or replaced since (J10): it may have been our own. */
 export type Holder = 'own' | 'another' | 'gone'
 
-/** Reads the place until the store answers. `wanted`: whether anybody still waits for it. */
-export function askHolder(host: Host, append: Append, wanted: () => boolean, told: (holder: Holder) => void): void {
-  host.store.read(append.actor, append.n).then(
-    (found) => {
-      if (host.dead || !wanted()) return
-      if (found === null) told('gone')
-      else told(Buffer.from(found.commitId).equals(append.commitId) ? 'own' : 'another')
+/**
+ * Reads the place until the store answers. `wanted`: whether anybody still waits for it. `ref`: of an own batch that is still the newest, as its verdict
+ * would have told it; null otherwise.
+ */
+export function askHolder(host: Host, append: Append, wanted: () => boolean, told: (holder: Holder, ref: number | null) => void): void {
+  const { actor, n } = append
+  const asked = async (): Promise<[Holder, number | null]> => {
+    const found = await host.store.read(actor, n)
+    if (found === null) return ['gone', null]
+    if (!Buffer.from(found.commitId).equals(append.commitId)) return ['another', null]
+    const loaded = await host.store.load(actor)
+    return ['own', loaded?.n === n ? loaded.ref : null]
+  }
+  asked().then(
+    (answer) => {
+      if (!host.dead && wanted()) told(...answer)
     },
     () => {
       host.clock.after(host.options.storeRetryMs, () => {

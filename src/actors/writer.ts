@@ -309,14 +309,14 @@ export class Writer {
       this.#host,
       flight.append,
       () => this.#flight === flight,
-      (holder) => {
+      (holder, ref) => {
         if (holder !== 'own') {
           this.#owner.fenced(holder === 'another')
           return
         }
         this.#host.counters.settled++
-        this.#committed(flight, 0, false)
-        this.#owner.lost()
+        this.#committed(flight, ref ?? 0, ref !== null)
+        if (ref === null) this.#owner.lost()
       },
     )
   }

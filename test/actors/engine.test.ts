@@ -106,6 +106,35 @@ describe('promise 2: nothing seen is ever taken back', () => {
     expect(await during(node, node.query(A, 'value'))).toMatchObject({ json: '2' })
   })
 
+  it('what a write-behind actor has answered while an append was in doubt is not forgotten when that turns out to be its own (J4, J9)', async () => {
+    const node = oneNode(counterApp, { storeRetryMs: 500 })
+    await during(node, node.send('lazy/a', 'add'))
+    let tries = 0
+    node.fault = (call) => (call.op === 'commit' && call.group.appends.length > 0 && tries++ === 0 ? { kind: 'unknown-after' } : null)
+    await node.clock.until(() => tries === 1, 10_000, 'the flush')
+    for (let i = 0; i < 3; i++) expect(await during(node, node.send('lazy/a', 'add'))).toMatchObject({ ok: true, durable: false })
+    await node.clock.run(5000)
+    expect(node.engine.stats().counters['settled']).toBe(1)
+    expect(await during(node, node.query('lazy/a', 'value', null, { strict: true }))).toMatchObject({ json: '4' })
+    node.engine.kill()
+    const next = node.another()
+    expect(await during(next, next.query('lazy/a', 'value'))).toMatchObject({ json: '4' })
+  })
+
+  it('an append in doubt that was its own, and after which another owner has written, ends the activation (J4, J2)', async () => {
+    const one = oneNode(counterApp, { storeRetryMs: 500 })
+    await during(one, one.send(A, 'add'))
+    let tries = 0
+    one.fault = (call) => (call.op === 'commit' && tries++ === 0 ? { kind: 'unknown-after' } : null)
+    const sent = one.send(A, 'add', {}, seq(1))
+    await one.clock.until(() => tries === 1, 10_000, 'the commit')
+    const two = one.another()
+    await during(two, two.send(A, 'add'))
+    expect(await during(one, sent)).toMatchObject({ ok: true, offset: 2 })
+    expect(await during(one, one.send(A, 'add', {}, seq(2)))).toMatchObject({ ok: true, offset: 4 })
+    expect(await during(one, one.query(A, 'value', null, { strict: true }))).toMatchObject({ json: '4' })
+  })
+
   it('a store that refuses for longer than patience: store_unavailable, nothing recorded, and well again after', async () => {
     const node = oneNode(counterApp, { storePatienceMs: 500 })
     await during(node, node.send(A, 'add'))
