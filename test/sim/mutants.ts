@@ -46,8 +46,9 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'J4',
     name: 'a taken place is not looked at',
     file: 'actors/doubt.ts',
-    find: `else told(Buffer.from(found.commitId).equals(append.commitId) ? 'own' : 'another')`,
-    replace: `else told('own')`,
+    find: `    if (!Buffer.from(found.commitId).equals(append.commitId)) return ['another', null]
+`,
+    replace: ``,
   },
   {
     rule: 'J5',
