@@ -310,8 +310,8 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'D11',
     name: 'an old owner answers from memory though another one is named',
     file: 'routing/pulls.ts',
-    find: `const contested = !this.#parts.routes.mine(actor) || (this`,
-    replace: `const contested = (this`,
+    find: `const contested = !this.#parts.routes.mine(actor) || this.#holder`,
+    replace: `const contested = this.#holder`,
   },
   {
     rule: 'H1',
