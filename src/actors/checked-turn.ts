@@ -2,7 +2,7 @@
  * A turn as `dev` and `troupe/testing` run it (J8): what it returns must be a state that can be written, and a reducer that is new, or was not looked at
  * for a while, runs twice, the second time on another day: what it takes from the clock, from chance or from a variable of its module shows.
  */
-import { onAnotherDay } from '../base/system.ts'
+import { elsewhere } from '../base/elsewhere.ts'
 import type { Activation } from './activation.ts'
 import { checkState } from './check.ts'
 import type { Turn } from './guarded-turn.ts'
@@ -14,7 +14,7 @@ export function checkedTurn(activation: Activation, host: Host, { type, event, d
   const again = host.learnt.looksAgain(event) ? { data: structuredClone(data) } : null
   const outcome = host.turn.run(definition, event, place, memory.state, data)
   if (again !== null) {
-    const second = onAnotherDay(() => host.turn.run(definition, event, place, memory.state, again.data))
+    const second = elsewhere(() => host.turn.run(definition, event, place, memory.state, again.data))
     if (said(outcome) !== said(second)) {
       host.counters.impure++
       host.log.error(

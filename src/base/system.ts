@@ -30,21 +30,3 @@ export function nextTurn(): Promise<void> {
     immediate(resolve)
   })
 }
-
-const A_YEAR_MS = 365 * 24 * 3_600_000
-
-/** Runs it while `Date` says a year later: what it takes from the clock by itself shows. */
-export function onAnotherDay<Value>(run: () => Value): Value {
-  const real = globalThis.Date
-  const later = (): number => real.now() + A_YEAR_MS
-  globalThis.Date = new Proxy(real, {
-    construct: (target, given: unknown[], made) => Reflect.construct(target, given.length === 0 ? [later()] : given, made) as Date,
-    apply: () => new real(later()).toString(),
-    get: (target, key) => (key === 'now' ? later : (Reflect.get(target, key) as unknown)),
-  })
-  try {
-    return run()
-  } finally {
-    globalThis.Date = real
-  }
-}

@@ -8,7 +8,7 @@ import { TurnContext } from '../actors/turn.ts'
 import { walkChain, type ChainVerdict } from '../actors/chain.ts'
 import type { Options } from '../options.ts'
 import type { Loaded, Store, StoredBatch } from '../store/store.ts'
-import { elsewhere } from './elsewhere.ts'
+import { elsewhere } from '../base/elsewhere.ts'
 
 const PAGE = 1000
 

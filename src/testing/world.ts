@@ -278,13 +278,16 @@ export class WorldCore {
   async check(): Promise<void> {
     await this.#ready()
     this.#throwBroken()
+    const evidence = this.#evidence()
+    const always = await alwaysBroken(evidence)
+    if (always !== null) this.#break(always.property, always.what)
     for (const process of this.processes.ever) {
-      if (process.count('impure') > 0) this.#break('purity', `folding the same events twice gave two states on ${process.name}`)
+      if (process.count('impure') > 0)
+        this.#break('purity', `a reducer that was run twice on one event did two things; the log of ${process.name} names it`)
       if (process.count('notJson') > 0)
         this.#break('purity', `a state is not JSON, so it is another after the next activation (${process.name})`)
     }
-    const evidence = this.#evidence()
-    const broken = (await alwaysBroken(evidence)) ?? (this.#settled ? await this.#inTime(notYet(evidence)) : null)
+    const broken = this.#settled ? await this.#inTime(notYet(evidence)) : null
     if (broken !== null) this.#break(broken.property, broken.what)
     this.#throwBroken()
   }

@@ -2,7 +2,7 @@
  * Runs something at another time and with other luck: what it gives may not depend on either. Synchronous; the globals are as they were afterwards.
  * `performance.now` and what was imported from `node:crypto` cannot be turned, but differ each time by themselves.
  */
-import { seeded } from '../base/random.ts'
+import { seeded } from './random.ts'
 
 const DAYS_MS = 3 * 86_400_000 + 3_723_004
 
