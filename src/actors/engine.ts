@@ -43,7 +43,7 @@ export interface EngineParts {
    * owned or not. It decides only whether a request that met a fence is asked again here, and whose hints are this node's to wake (D5).
    */
   readonly owns?: (actor: string) => boolean
-  /** In a cluster: an actor that owes something is woken (D5) when it has come, as it is asked when it has. Without it nobody else has any. */
+  /** In a cluster: before an actor that owes something is woken (D5), a node that may still have it in memory is asked for it. Absent: no other node has any. */
   readonly arrivals?: Arrivals
   /**
    * How what actors send each other reaches them (D4): in a cluster, the router; without it, this engine. Every `done` must be called in the end. Whatever is

@@ -32,6 +32,17 @@ async function readTooEarly(options: Partial<Options> = {}): Promise<{ cluster: 
   return { cluster, n1, n2, actor }
 }
 
+/** The same; then n1 gave the actor up, what said so is lost, and it has nothing left to hand over. */
+async function readTooEarlyAndLost(): ReturnType<typeof readTooEarly> {
+  const made = await readTooEarly()
+  const { cluster, n1, actor } = made
+  cluster.wires.cut('n1', 'n2')
+  await cluster.during(n1.engine.release(actor))
+  cluster.wires.thaw('n1')
+  n1.sees(cluster.membership)
+  return made
+}
+
 describe('a node that joins', () => {
   it('gets its actors in bundles, and reads none of them from the store', async () => {
     const cluster = new TestCluster(['n1', 'n2'])
@@ -147,22 +158,13 @@ describe('a node that joins', () => {
   })
 
   it('nor once the old owner has said that it holds nothing any more, if it was read before that, whatever became of the bundle', async () => {
-    const { cluster, n1, n2, actor } = await readTooEarly()
-    // The answer to the pull is lost, and what is left to hand over is nothing.
-    cluster.wires.cut('n1', 'n2')
-    await cluster.during(n1.engine.release(actor))
-    cluster.wires.thaw('n1')
-    n1.sees(cluster.membership)
+    const { cluster, n1, n2, actor } = await readTooEarlyAndLost()
     await cluster.during(n1.query(cluster.actorOf('n2')))
     expect(await cluster.during(n2.query(actor))).toMatchObject({ json: '["a","b"]' })
   })
 
   it('nor does a history end before what was acknowledged at the old owner', async () => {
-    const { cluster, n1, n2, actor } = await readTooEarly()
-    cluster.wires.cut('n1', 'n2')
-    await cluster.during(n1.engine.release(actor))
-    cluster.wires.thaw('n1')
-    n1.sees(cluster.membership)
+    const { cluster, n2, actor } = await readTooEarlyAndLost()
     expect(await cluster.during(n2.history(actor, 1, 10))).toMatchObject({ ok: true, next: 3 })
   })
 

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Note, NoteSink, TopicOutcome, Upstream } from '../../src/actors/calls.ts'
+import type { Options } from '../../src/options.ts'
 import type { LinkFrame } from '../../src/routing/link-frames.ts'
 import { NOTHING, TestCluster, type TestNode } from './cluster.ts'
 import { encoded, framesOf } from './frames.ts'
@@ -238,6 +239,25 @@ describe('a lease', () => {
   })
 })
 
+/** An actor of n2, followed from `where`, is behind: n3 alone thought that it owned it, wrote, and died; the others hear that n3 has gone, and nothing else. */
+async function leftBehind(
+  where: string,
+  options: Partial<Options> = {},
+): Promise<{ cluster: TestCluster; n2: TestNode; gateway: Gateway }> {
+  const cluster = new TestCluster(['n1', 'n2', 'n3'], options)
+  const [n2, n3] = [cluster.node('n2'), cluster.node('n3')]
+  const actor = cluster.actorOf('n2')
+  const gateway = new Gateway(cluster, where, actor)
+  await cluster.during(n2.add(actor, 'a'))
+  await cluster.settle(100)
+  n3.sees(cluster.decide(['n3']))
+  cluster.wires.freeze('n3')
+  expect(await cluster.during(n3.add(actor, 'b'))).toMatchObject({ ok: true, offset: 2 })
+  n3.crash()
+  cluster.agree(['n1', 'n2'])
+  return { cluster, n2, gateway }
+}
+
 describe('an owner that was superseded', () => {
   it.each(['n1', 'n2'] as const)('and does not know is found out by renewals: a follower on %s reaches the newest state', async (where) => {
     const cluster = new TestCluster(['n1', 'n2', 'n3'], { leaseMs: 6000 })
@@ -260,33 +280,13 @@ describe('an owner that was superseded', () => {
   })
 
   it.each(['n1', 'n2'] as const)('is found out by the first renewal after the members change: a follower on %s', async (where) => {
-    const cluster = new TestCluster(['n1', 'n2', 'n3'], { leaseMs: 600_000 })
-    const n3 = cluster.node('n3')
-    const actor = cluster.actorOf('n2')
-    const gateway = new Gateway(cluster, where, actor)
-    await cluster.during(cluster.node('n2').add(actor, 'a'))
-    await cluster.settle(100)
-    n3.sees(cluster.decide(['n3']))
-    cluster.wires.freeze('n3')
-    expect(await cluster.during(n3.add(actor, 'b'))).toMatchObject({ ok: true, offset: 2 })
-    n3.crash()
-    cluster.agree(['n1', 'n2'])
+    const { cluster, gateway } = await leftBehind(where, { leaseMs: 600_000 })
     await cluster.settle(201_000)
     expect(gateway.value).toBe(newest(2, 'b'))
   })
 
   it('is asked again with the next renewal where the store did not answer', async () => {
-    const cluster = new TestCluster(['n1', 'n2', 'n3'])
-    const [n2, n3] = [cluster.node('n2'), cluster.node('n3')]
-    const actor = cluster.actorOf('n2')
-    await cluster.during(n2.add(actor, 'a'))
-    const gateway = new Gateway(cluster, 'n1', actor)
-    await cluster.settle(100)
-    n3.sees(cluster.decide(['n3']))
-    cluster.wires.freeze('n3')
-    expect(await cluster.during(n3.add(actor, 'b'))).toMatchObject({ ok: true, offset: 2 })
-    n3.crash()
-    cluster.agree(['n1', 'n2'])
+    const { cluster, n2, gateway } = await leftBehind('n1')
     n2.fault = (call) => (call.op === 'newest' ? { kind: 'refused' } : null)
     await cluster.settle(10_500)
     n2.fault = () => null
